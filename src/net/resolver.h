@@ -1,0 +1,37 @@
+/*
+ * DNS questions with DNSSEC validation on a loop, through libunbound's event API: one resolver per loop that asks.
+ * Answers are raw wire messages for dns/message.h.
+ */
+#ifndef NET_RESOLVER_H
+#define NET_RESOLVER_H
+
+#include "net/loop.h"
+
+struct resolver;
+struct resolver_query;
+
+struct resolver_options {
+	size_t server_count; /* forwarders; 0: those of /etc/resolv.conf */
+	const char *const *servers; /* "127.0.0.1", "127.0.0.1@5353", "2001:db8::53" */
+	const char *trust_anchor_file; /* NULL: Debian's /usr/share/dns/root.key if present, else no validation */
+	uint32_t timeout_ms; /* per question, all attempts: 20,000 when 0 */
+};
+struct resolver_answer {
+	enum err err; /* ERR_OK: an answer of some rcode arrived; ERR_TIMEOUT, ERR_IO: none */
+	unsigned rcode; /* 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN … */
+	bool secure; /* DNSSEC-validated */
+	bool bogus; /* validation failed: treat as a temporary failure */
+	struct view wire; /* the whole message; borrowed during the call */
+};
+
+/* NULL with err_detail(). */
+struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options);
+void resolver_free(struct resolver *resolver);
+/* `name` without trailing dot, A-labels; type as in dns/message.h. answered() is called once, later, from the loop,
+ * unless the query is cancelled first. */
+struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, uint16_t type,
+	void (*answered)(void *owner, const struct resolver_answer *answer), void *owner);
+/* NULL is fine. */
+void resolver_cancel(struct resolver_query *query);
+
+#endif

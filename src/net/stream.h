@@ -1,0 +1,60 @@
+/*
+ * One TCP connection on a loop, plain or TLS, non-blocking. Reading goes through the loop's one shared buffer: an idle
+ * stream owns no buffers. Handler functions are called only from the loop, never from inside a stream_*() call, and never
+ * after stream_free().
+ */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include "net/address.h"
+#include "net/loop.h"
+#include "net/tls.h"
+
+struct stream;
+
+struct stream_handler {
+	/* Outgoing connection: established (ERR_OK) or failed (then only stream_free() is left to do). */
+	void (*connected)(void *owner, enum err err);
+	/* Bytes arrived; returns how many were used. What was not used is kept (at most one read's worth), reading stops, and
+	 * input() is called again with the rest after stream_resume(). */
+	size_t (*input)(void *owner, struct view in);
+	/* Everything written has been handed to the kernel. */
+	void (*drained)(void *owner);
+	/* End of a TLS handshake started with stream_start_tls(). */
+	void (*tls_done)(void *owner, enum err err);
+	/* The peer closed (ERR_CLOSED) or the connection broke (err_detail()): only stream_free() is left to do. */
+	void (*closed)(void *owner, enum err err);
+};
+
+/* Takes over an accepted, non-blocking socket. Reading starts at once. */
+struct stream *stream_accept(struct loop *loop, int fd, const struct stream_handler *handler, void *owner);
+/* Starts connecting, from `source` if not NULL (port 0). connected() follows, within timeout_ms. */
+struct stream *stream_connect(struct loop *loop, const struct net_address *to, const struct net_address *source,
+	uint32_t timeout_ms, const struct stream_handler *handler, void *owner);
+/* Closes at once (TLS: sends close_notify without waiting). Safe inside any handler call. NULL is fine. */
+void stream_free(struct stream *stream);
+
+/* Writes; what the kernel does not take now is kept and written when it can. */
+void stream_write(struct stream *stream, struct view bytes);
+/* Bytes kept because the peer reads slowly. Owners stop producing above a limit and go on at drained(). */
+size_t stream_unwritten(const struct stream *stream);
+/* Free the stream once everything is written (or after linger_ms): a polite last reply. The owner hears nothing more from it and
+ * must forget the pointer. */
+void stream_close_after_write(struct stream *stream, uint32_t linger_ms);
+/* Offer the kept input again, from the loop. */
+void stream_resume(struct stream *stream);
+
+/* Starts the handshake once everything written so far has left. `server_name` (client side) is for SNI and, if the context verifies,
+ * for the name check. tls_done() follows, within timeout_ms. Input that arrived in clear is NOT passed on after this call. */
+void stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name, uint32_t timeout_ms);
+bool stream_is_tls(const struct stream *stream);
+/* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; "" without TLS. Borrowed. */
+const char *stream_tls_version(const struct stream *stream);
+const char *stream_tls_cipher(const struct stream *stream);
+/* Client side: did the peer's certificate verify (chain and name)? Meaningful with a context that does not insist. */
+bool stream_tls_peer_verified(const struct stream *stream);
+
+const struct net_address *stream_peer(const struct stream *stream);
+const struct net_address *stream_local(const struct stream *stream);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * The client side of SMTP as an engine without I/O. One engine per connection; several transactions one after another.
+ * The owner's loop: feed what was read; pull events with smtp_sender_next() until false; write smtp_sender_output().
+ * Body bytes are pulled: on SMTP_SENDER_BODY the owner calls smtp_sender_body() as often as it likes while
+ * smtp_sender_wants_body() is true (the engine keeps at most about 64 KiB of output).
+ * It uses what the server offers: PIPELINING, CHUNKING, SIZE, 8BITMIME, SMTPUTF8, BINARYMIME, DSN, STARTTLS, AUTH.
+ */
+#ifndef SMTP_SENDER_H
+#define SMTP_SENDER_H
+
+#include "smtp/receiver.h" /* enum smtp_body_type, SMTP_NOTIFY_*, enum smtp_ret */
+
+struct smtp_sender;
+
+enum smtp_sender_tls { SMTP_TLS_NEVER, SMTP_TLS_IF_OFFERED, SMTP_TLS_REQUIRED };
+
+struct smtp_sender_options {
+	struct view ehlo_name; /* borrowed for the engine's life, as are user and password */
+	bool tls_active; /* implicit TLS: already on */
+	enum smtp_sender_tls tls;
+	bool has_login;
+	struct view user, password; /* AUTH PLAIN, else LOGIN; only with TLS active unless login_without_tls */
+	bool login_without_tls;
+	uint32_t greeting_timeout_ms; /* RFC 5321 §4.5.3.2: 300,000 */
+	uint32_t command_timeout_ms; /* 300,000 */
+	uint32_t data_timeout_ms; /* 354: 120,000; each block: 180,000 */
+	uint32_t final_timeout_ms; /* reply to the final dot: 600,000 */
+};
+void smtp_sender_options_init(struct smtp_sender_options *options);
+
+struct smtp_sender_recipient {
+	struct view address;
+	unsigned notify; /* 0 = none given */
+	struct view orcpt; /* "rfc822;user@example.com" or empty */
+};
+/* A transaction; everything in it is borrowed until its SMTP_SENDER_DONE or FAILED. */
+struct smtp_sender_transaction {
+	struct view reverse_path; /* "" = null */
+	size_t recipient_count;
+	const struct smtp_sender_recipient *recipients;
+	uint64_t size_bytes; /* exact size of the body (CRLF line ends) */
+	enum smtp_body_type
+		body; /* what the content is; the owner converts beforehand where the server can't (see below) */
+	bool smtputf8; /* the message needs SMTPUTF8 */
+	enum smtp_ret ret;
+	struct view envid;
+};
+
+enum smtp_sender_event_kind {
+	SMTP_SENDER_STARTTLS, /* write all output, start the handshake, then smtp_sender_tls_started() */
+	SMTP_SENDER_READY, /* greeting, EHLO, TLS and login are through: begin a transaction or quit */
+	SMTP_SENDER_BODY, /* give the body now */
+	SMTP_SENDER_RECIPIENT, /* `index` has its final outcome in `reply`: 2xx = the server took responsibility for it */
+	SMTP_SENDER_DONE, /* the transaction is over, every recipient had its event; smtp_sender_begin() may follow */
+	SMTP_SENDER_FAILED, /* the session is over: `stage`, `reply` (code 0: none). Recipients without an event had no outcome. */
+};
+enum smtp_sender_stage { /* where a session failed */
+	SMTP_STAGE_GREETING,
+	SMTP_STAGE_EHLO,
+	SMTP_STAGE_STARTTLS,
+	SMTP_STAGE_AUTH,
+	SMTP_STAGE_MAIL,
+	SMTP_STAGE_RCPT,
+	SMTP_STAGE_DATA,
+	SMTP_STAGE_FINAL,
+	SMTP_STAGE_QUIT,
+};
+struct smtp_sender_event {
+	enum smtp_sender_event_kind kind;
+	size_t index;
+	enum smtp_sender_stage stage; /* of FAILED and of RECIPIENT: which command's reply decided */
+	struct smtp_reply
+		reply; /* as received; where the engine made it (time-out, garbage, connection lost), 4xx with a plain text */
+	bool made_here; /* the reply did not come from the server */
+};
+
+enum { /* smtp_sender_extensions() */
+	SMTP_EXT_PIPELINING = 1,
+	SMTP_EXT_8BITMIME = 2,
+	SMTP_EXT_SMTPUTF8 = 4,
+	SMTP_EXT_CHUNKING = 8,
+	SMTP_EXT_BINARYMIME = 16,
+	SMTP_EXT_DSN = 32,
+	SMTP_EXT_SIZE = 64,
+	SMTP_EXT_STARTTLS = 128,
+	SMTP_EXT_AUTH = 256,
+	SMTP_EXT_ENHANCED = 512,
+	SMTP_EXT_LIMITS = 1024,
+};
+
+struct smtp_sender *smtp_sender_new(const struct smtp_sender_options *options, int64_t now_ms);
+void smtp_sender_free(struct smtp_sender *sender);
+enum err smtp_sender_feed(struct smtp_sender *sender, struct view in, size_t *ret_used) MUST_CHECK;
+bool smtp_sender_next(struct smtp_sender *sender, struct smtp_sender_event *ret);
+struct view smtp_sender_output(const struct smtp_sender *sender);
+void smtp_sender_sent(struct smtp_sender *sender, size_t bytes);
+/* The connection ended: `reason` in plain words. FAILED follows unless nothing was under way. */
+void smtp_sender_closed(struct smtp_sender *sender, const char *reason);
+void smtp_sender_tls_started(struct smtp_sender *sender, int64_t now_ms);
+void smtp_sender_tick(struct smtp_sender *sender, int64_t now_ms);
+int64_t smtp_sender_deadline(const struct smtp_sender *sender);
+
+/* After READY or DONE. SIZE, 8BITMIME, SMTPUTF8 and DSN parameters are sent only where offered. If the server's SIZE limit is
+ * smaller than size_bytes every recipient gets a made-here 552 5.3.4 without a command. If `smtputf8` is needed and
+ * not offered: made-here 553 5.6.7. 8-bit content without 8BITMIME, binary without BINARYMIME: made-here 554 5.6.3 (the owner
+ * avoids that by converting first, see smtp_sender_extensions()). */
+enum err smtp_sender_begin(struct smtp_sender *sender, const struct smtp_sender_transaction *transaction) MUST_CHECK;
+bool smtp_sender_wants_body(const struct smtp_sender *sender);
+/* Takes body bytes (dot-stuffed here for DATA), `last` with the last piece (which may be empty). All bytes given are taken;
+ * keep pieces at or under 64 KiB. */
+enum err smtp_sender_body(struct smtp_sender *sender, struct view bytes, bool last) MUST_CHECK;
+/* The body can't be read: the engine ends the connection's transaction so that nothing partial is ever accepted (it drops the connection). */
+void smtp_sender_abort(struct smtp_sender *sender);
+/* Politely: QUIT, then SMTP_SENDER_FAILED with stage QUIT once answered. Only between transactions. */
+void smtp_sender_quit(struct smtp_sender *sender);
+/* SMTP_EXT_* offered by the server in the EHLO that counts (after TLS). 0 before READY. */
+unsigned smtp_sender_extensions(const struct smtp_sender *sender);
+/* LIMITS (RFC 9422): 0 = not given. */
+uint32_t smtp_sender_limit_recipients(const struct smtp_sender *sender);
+uint32_t smtp_sender_limit_transactions(const struct smtp_sender *sender);
+
+#endif
