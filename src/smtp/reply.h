@@ -28,6 +28,11 @@ enum err smtp_reply_format(const struct smtp_reply *reply, struct buf *out) MUST
  * ERR_LIMIT: too long. *ret_used = bytes taken. The enhanced code is taken out of the text where it stands and agrees with the class. */
 enum err smtp_reply_parse(struct view in, struct smtp_reply *ret, size_t *ret_used) MUST_CHECK;
 
+/* One line of a reply off the front of `in`, for callers that need each line whole (the EHLO reply's extensions, which may be longer
+ * than a reply's text): errors as above; *ret_text without the code, borrowed from `in`. */
+enum err smtp_reply_parse_line(
+	struct view in, uint16_t *ret_code, bool *ret_is_last, struct view *ret_text, size_t *ret_used) MUST_CHECK;
+
 /* "550 5.1.1 No such user" on one line ('\n' becomes a space): for logs, traces and DSN Diagnostic-Code. */
 enum err smtp_reply_describe(const struct smtp_reply *reply, struct buf *out) MUST_CHECK;
 
