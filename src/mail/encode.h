@@ -22,9 +22,17 @@ enum err quoted_printable_decode(struct view in, struct buf *out) MUST_CHECK;
 enum err xtext_encode(struct view in, struct buf *out) MUST_CHECK;
 enum err xtext_decode(struct view in, struct buf *out) MUST_CHECK;
 
-/* Header text: as it is if it is plain ASCII, else RFC 2047 encoded words (UTF-8, B or Q, each ≤ 75), folded with "\r\n " between words. */
+/* RFC 6533 §3 utf-8-addr-xtext: "\\x{E4}" for what is not ASCII, and for space, "+", "=" and the backslash. Both directions also
+ * take utf-8-addr-unitext (UTF-8 as it is). ERR_SYNTAX when malformed or not UTF-8. */
+enum err utf8_addr_xtext_encode(struct view in, struct buf *out) MUST_CHECK;
+enum err utf8_addr_xtext_decode(struct view in, struct buf *out) MUST_CHECK;
+
+/* Header text: as it is if it is plain ASCII (folded before a blank where it is long), else RFC 2047 encoded words (UTF-8, B or Q,
+ * each ≤ 75), folded with "\r\n " between words. Text that looks like an encoded word is encoded too. Control characters (CR and LF
+ * above all) become spaces, bytes that are not UTF-8 U+FFFD: the result can't end the field. */
 enum err header_text_encode(struct view utf8, struct buf *out) MUST_CHECK;
-/* Decodes encoded words of charset UTF-8, US-ASCII and ISO-8859-1/-15, leaves others as they are. For display. */
+/* Decodes encoded words of charset UTF-8, US-ASCII and ISO-8859-1/-15, leaves others as they are. For display:
+ * folds are undone, control characters become spaces, and the result is UTF-8 whatever came in. */
 enum err header_text_decode(struct view in, struct buf *out) MUST_CHECK;
 
 #endif
