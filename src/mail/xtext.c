@@ -69,8 +69,9 @@ static enum err append_scalar(uint32_t scalar, struct buf *out)
 	uint8_t bytes[4];
 	size_t n = scalar < 0x80 ? 1 : scalar < 0x800 ? 2 : scalar < 0x10000 ? 3 : 4;
 	for (size_t i = n; i > 1; i--, scalar >>= 6)
-		bytes[i - 1] = (uint8_t)(0x80 | (scalar & 0x3f));
-	bytes[0] = n == 1 ? (uint8_t)scalar : (uint8_t)((0xf0u << (4 - n)) | scalar);
+		bytes[i - 1] = (uint8_t)(0x80u | (scalar & 0x3fu));
+	static const uint8_t lead[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+	bytes[0] = (uint8_t)(lead[n] | scalar);
 	return buf_append(out, view_of(bytes, n));
 }
 
