@@ -12,6 +12,7 @@ struct loop;
 
 /* NULL with err_detail() if the system refuses. */
 struct loop *loop_new(const char *name);
+/* Runs what was posted and not yet run, so that nothing leaks. Streams, timers and resolvers on it go first. NULL is fine. */
 void loop_free(struct loop *loop);
 /* Runs on the calling thread until loop_stop(). */
 void loop_run(struct loop *loop);
