@@ -50,7 +50,7 @@ static void test_received(void **state)
 				.by = V("mx"),
 				.id = V("1"),
 				WHEN },
-			"Received: from x???Bcc:????? ([IPv6:::1])\r\n\tby mx with SMTP id 1;\r\n" DATE },
+			"Received: from x???Bcc:?????? ([IPv6:::1])\r\n\tby mx with SMTP id 1;\r\n" DATE },
 		{ "local", { .by = V("mx.example.com"), .note = V("from user 1000"), .id = V("1"), WHEN },
 			"Received: by mx.example.com (from user 1000) id 1;\r\n" DATE },
 		{ "a recipient that needs its own line",
