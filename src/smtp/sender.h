@@ -4,6 +4,9 @@
  * Body bytes are pulled: on SMTP_SENDER_BODY the owner calls smtp_sender_body() as often as it likes while
  * smtp_sender_wants_body() is true (the engine keeps at most about 64 KiB of output).
  * It uses what the server offers: PIPELINING, CHUNKING, SIZE, 8BITMIME, SMTPUTF8, BINARYMIME, DSN, STARTTLS, AUTH.
+ *
+ * Laws (checked by sender_test.c and sender_fuzz.c): fed byte by byte or at once it does the same; output is bounded; each
+ * recipient has at most one event; nothing comes after FAILED; a recipient has a 2xx event only when the server took the whole message.
  */
 #ifndef SMTP_SENDER_H
 #define SMTP_SENDER_H
@@ -52,7 +55,8 @@ enum smtp_sender_event_kind {
 	SMTP_SENDER_BODY, /* give the body now */
 	SMTP_SENDER_RECIPIENT, /* `index` has its final outcome in `reply`: 2xx = the server took responsibility for it */
 	SMTP_SENDER_DONE, /* the transaction is over, every recipient had its event; smtp_sender_begin() may follow */
-	SMTP_SENDER_FAILED, /* the session is over: `stage`, `reply` (code 0: none). Recipients without an event had no outcome. */
+	SMTP_SENDER_FAILED, /* the session is over: `stage`, `reply` (code 0: none). Recipients without an event had no outcome. After a 421
+	                       the recipients it speaks of have their events first. Stage QUIT: no transaction was under way */
 };
 enum smtp_sender_stage { /* where a session failed */
 	SMTP_STAGE_GREETING,
@@ -90,28 +94,35 @@ enum { /* smtp_sender_extensions() */
 
 struct smtp_sender *smtp_sender_new(const struct smtp_sender_options *options, int64_t now_ms);
 void smtp_sender_free(struct smtp_sender *sender);
+/* Takes bytes, up to the next event: pull it and feed the rest, also behind STARTTLS (bytes there end the session: they came in
+ * clear). ERR_STATE when the session is over. *ret_used may be 0 while an event waits. */
 enum err smtp_sender_feed(struct smtp_sender *sender, struct view in, size_t *ret_used) MUST_CHECK;
 bool smtp_sender_next(struct smtp_sender *sender, struct smtp_sender_event *ret);
 struct view smtp_sender_output(const struct smtp_sender *sender);
 void smtp_sender_sent(struct smtp_sender *sender, size_t bytes);
-/* The connection ended: `reason` in plain words. FAILED follows unless nothing was under way. */
+/* The connection ended: `reason` in plain words. FAILED follows unless nothing was under way (then begin says ERR_CLOSED). */
 void smtp_sender_closed(struct smtp_sender *sender, const char *reason);
 void smtp_sender_tls_started(struct smtp_sender *sender, int64_t now_ms);
+/* A time-out counts from the first tick after what set it (a command, a reply, a piece of the body): never too early, exact for an
+ * owner that ticks after each round of input and output, which is cheap. */
 void smtp_sender_tick(struct smtp_sender *sender, int64_t now_ms);
 int64_t smtp_sender_deadline(const struct smtp_sender *sender);
 
-/* After READY or DONE. SIZE, 8BITMIME, SMTPUTF8 and DSN parameters are sent only where offered. If the server's SIZE limit is
+/* After READY or DONE was pulled (else ERR_STATE; ERR_CLOSED when the session is over). SIZE, 8BITMIME, SMTPUTF8 and DSN parameters are sent only where offered. If the server's SIZE limit is
  * smaller than size_bytes every recipient gets a made-here 552 5.3.4 without a command. If `smtputf8` is needed and
  * not offered: made-here 553 5.6.7. 8-bit content without 8BITMIME, binary without BINARYMIME: made-here 554 5.6.3 (the owner
- * avoids that by converting first, see smtp_sender_extensions()). */
+ * avoids that by converting first, see smtp_sender_extensions()). An address that could leave its angle brackets (controls, a blank or ">" outside
+ * quotes), is longer than 1,000 bytes, or is not ASCII without `smtputf8`: made-here 553 for that recipient. */
 enum err smtp_sender_begin(struct smtp_sender *sender, const struct smtp_sender_transaction *transaction) MUST_CHECK;
 bool smtp_sender_wants_body(const struct smtp_sender *sender);
 /* Takes body bytes (dot-stuffed here for DATA), `last` with the last piece (which may be empty). All bytes given are taken;
- * keep pieces at or under 64 KiB. */
+ * keep pieces at or under 64 KiB (ERR_LIMIT over 1 MiB). With DATA a bare CR or LF becomes CRLF, NULs are left out, and a missing last line end
+ * is added; with BDAT the bytes go as they are. All bytes together must be size_bytes: if there are more, or `last` comes before them, the session ends
+ * as with smtp_sender_abort(): ERR_SYNTAX. ERR_STATE when no body is wanted (the transaction may just have been refused). */
 enum err smtp_sender_body(struct smtp_sender *sender, struct view bytes, bool last) MUST_CHECK;
 /* The body can't be read: the engine ends the connection's transaction so that nothing partial is ever accepted (it drops the connection). */
 void smtp_sender_abort(struct smtp_sender *sender);
-/* Politely: QUIT, then SMTP_SENDER_FAILED with stage QUIT once answered. Only between transactions. */
+/* Politely: QUIT, then SMTP_SENDER_FAILED with stage QUIT once answered. Only between transactions (else nothing happens). */
 void smtp_sender_quit(struct smtp_sender *sender);
 /* SMTP_EXT_* offered by the server in the EHLO that counts (after TLS). 0 before READY. */
 unsigned smtp_sender_extensions(const struct smtp_sender *sender);
