@@ -31,6 +31,8 @@ enum err utf8_addr_xtext_decode(struct view in, struct buf *out) MUST_CHECK;
  * each ≤ 75), folded with "\r\n " between words. Text that looks like an encoded word is encoded too. Control characters (CR and LF
  * above all) become spaces, bytes that are not UTF-8 U+FFFD: the result can't end the field. */
 enum err header_text_encode(struct view utf8, struct buf *out) MUST_CHECK;
+/* Copies text so that it can't end a line or break a terminal: control characters become spaces, what is not UTF-8 U+FFFD. */
+enum err text_clean(struct view in, struct buf *out) MUST_CHECK;
 /* Decodes encoded words of charset UTF-8, US-ASCII and ISO-8859-1/-15, leaves others as they are. For display:
  * folds are undone, control characters become spaces, and the result is UTF-8 whatever came in. */
 enum err header_text_decode(struct view in, struct buf *out) MUST_CHECK;

@@ -20,11 +20,10 @@ static size_t sequence_length(struct view v)
 	return n <= v.len && view_is_utf8(view_sub(v, 0, n)) ? n : 0;
 }
 
-/* Copies text so that nothing in it can end a header line or break a terminal: control characters become spaces, what is not UTF-8
- * becomes U+FFFD. */
-static enum err append_clean(struct view in, struct buf *out)
+enum err text_clean(struct view in, struct buf *out)
 {
 	enum err err = ERR_OK;
+	size_t before = out->len;
 	while (in.len > 0 && err == ERR_OK) {
 		size_t n = sequence_length(in);
 		uint8_t c = in.ptr[0];
@@ -37,6 +36,8 @@ static enum err append_clean(struct view in, struct buf *out)
 							    : buf_append(out, view_sub(in, 0, n));
 		in = view_from(in, n > 0 ? n : 1);
 	}
+	if (err != ERR_OK)
+		out->len = before;
 	return err;
 }
 
@@ -169,7 +170,7 @@ enum err header_text_encode(struct view utf8, struct buf *out)
 		err = append_folded(utf8, out);
 	} else {
 		struct buf clean = { .max_bytes = out->max_bytes };
-		err = append_clean(utf8, &clean);
+		err = text_clean(utf8, &clean);
 		struct view text = buf_view(&clean);
 		/* Cleaning may have been all that it needed. */
 		if (err == ERR_OK)
@@ -351,7 +352,7 @@ enum err header_text_decode(struct view in, struct buf *out)
 	enum err err = decode_all(in, &raw);
 	/* Cleaned at the end, since characters are often cut apart between two words. */
 	if (err == ERR_OK)
-		err = append_clean(buf_view(&raw), out);
+		err = text_clean(buf_view(&raw), out);
 	buf_clear(&raw);
 	if (err != ERR_OK)
 		out->len = before;
