@@ -1,9 +1,10 @@
 #include "mail/address.h"
 
+#include "mail/address_private.h"
+
 #include <string.h>
 
-/* atext of RFC 5322 §3.2.3, which RFC 5321 §4.1.2 uses for Dot-string. */
-static bool is_atext(uint8_t c)
+bool address_is_atext(uint8_t c)
 {
 	return ascii_is_alnum(c) || (c != '\0' && strchr("!#$%&'*+-/=?^_`{|}~", c) != NULL);
 }
@@ -58,7 +59,7 @@ static bool is_dot_string(struct view v)
 	bool after_dot = true;
 	for (size_t i = 0; i < v.len; i++) {
 		bool dot = v.ptr[i] == '.';
-		if (dot ? after_dot : !is_atext(v.ptr[i]) && v.ptr[i] < 0x80)
+		if (dot ? after_dot : !address_is_atext(v.ptr[i]) && v.ptr[i] < 0x80)
 			return false;
 		after_dot = dot;
 	}
@@ -241,15 +242,20 @@ static enum err append_quoted(struct view value, struct buf *out)
 	return err == ERR_OK ? buf_append_byte(out, '"') : err;
 }
 
+enum err address_append_local(struct view value, struct buf *out)
+{
+	return is_dot_string(value) ? buf_append(out, value) : append_quoted(value, out);
+}
+
 enum err address_format(const struct address *address, struct buf *out)
 {
 	struct buf value = { 0 };
 	size_t before = out->len;
 	enum err err = address_local_value(address, &value);
+	/* The null path and its empty local part stay empty; "" in quotes does not. */
 	if (err == ERR_OK)
-		err = address->local_is_quoted && !is_dot_string(buf_view(&value))
-			? append_quoted(buf_view(&value), out)
-			: buf_append(out, buf_view(&value));
+		err = address->local_is_quoted ? address_append_local(buf_view(&value), out)
+					       : buf_append(out, buf_view(&value));
 	if (err == ERR_OK && address->domain.len > 0)
 		err = buf_append_byte(out, '@');
 	if (err == ERR_OK)

@@ -111,7 +111,10 @@ static void write_folded(struct writer *w, size_t column, struct view text, bool
 		}
 		column += word.len;
 		for (size_t i = 0; i < word.len; i++)
-			write_byte(w, word.ptr[i] < 0x80 || utf8 ? word.ptr[i] : '?');
+			if (word.ptr[i] < 0x80 || utf8)
+				write_byte(w, word.ptr[i]);
+			else if (word.ptr[i] >= 0xc0) /* one mark for each character */
+				write_byte(w, '?');
 	}
 	write_text(w, "\r\n");
 	buf_clear(&clean);

@@ -11,8 +11,8 @@ struct submission_facts {
 	int zone_minutes;
 	uint8_t random[SUBMISSION_RANDOM_BYTES];
 	struct view hostname;
-	struct view
-		from; /* sendmail mode: a whole "From" value to add if there is none; else empty (RFC 6409 §8.1 is the client's) */
+	/* sendmail mode: a whole "From" value to add if there is none; else empty: a server invents no authors. */
+	struct view from;
 };
 /* Appends the fields that the header section lacks and a server may add: Date (RFC 5322 §3.6: a message must have one), Message-ID (§8.3), and From
  * when given. The caller puts them in front of the message, behind its Received field. Resent- fields are left alone. */

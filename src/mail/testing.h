@@ -24,16 +24,20 @@ static inline void assert_err(const char *name, enum err got, enum err want)
 		fail_msg("%s: got %s (%s), want %s", name, err_name(got), err_detail(), err_name(want));
 }
 
+static inline bool has(struct view text, const char *part)
+{
+	return text.ptr != NULL && memmem(text.ptr, text.len, part, strlen(part)) != NULL;
+}
+
 static inline void assert_has(const char *name, struct view text, const char *part)
 {
-	size_t n = strlen(part);
-	if (text.len < n || memmem(text.ptr, text.len, part, n) == NULL)
+	if (!has(text, part))
 		fail_msg("%s: \"%s\" is not in \"%.*s\"", name, part, VIEW_ARG(text));
 }
 
 static inline void assert_has_not(const char *name, struct view text, const char *part)
 {
-	if (text.len > 0 && memmem(text.ptr, text.len, part, strlen(part)) != NULL)
+	if (has(text, part))
 		fail_msg("%s: \"%s\" is in \"%.*s\"", name, part, VIEW_ARG(text));
 }
 
