@@ -258,13 +258,15 @@ static bool next_refused_here(struct smtp_sender *sender, struct smtp_sender_eve
 	while (sender_recipient(sender, i) != RECIPIENT_REFUSED_HERE)
 		i++;
 	struct view address = sender->transaction.what.recipients[i].address;
-	*ret = (struct smtp_sender_event){ .kind = SMTP_SENDER_RECIPIENT,
-		.index = i,
-		.stage = SMTP_STAGE_RCPT,
-		.reply = sender_command_path_is_safe(address)
-			? smtp_reply_make(553, "5.6.7", "the address needs SMTPUTF8, which this message can't use here")
-			: smtp_reply_make(553, "5.1.3", "the address can't be sent over SMTP"),
-		.made_here = true };
+	bool safe = address.len > 0 && sender_command_path_is_safe(address);
+	*ret = (struct smtp_sender_event){
+		.kind = SMTP_SENDER_RECIPIENT, .index = i, .stage = SMTP_STAGE_RCPT, .made_here = true
+	};
+	if (safe)
+		ret->reply = smtp_reply_make(
+			553, "5.6.7", "the address needs SMTPUTF8, which this message can't use here");
+	else
+		ret->reply = smtp_reply_make(553, "5.1.3", "the address can't be sent over SMTP");
 	sender->refused_here_at = i + 1;
 	sender->refused_here--;
 	tell_recipient(sender, i);

@@ -5,7 +5,9 @@
  * smtp_reply_parse() to refuse. */
 static bool is_last_line(struct view line)
 {
-	return line.len < 4 || line.ptr[3] != '-';
+	bool continues = line.len >= 4 && ascii_is_digit(line.ptr[0]) && ascii_is_digit(line.ptr[1]) &&
+		ascii_is_digit(line.ptr[2]) && line.ptr[3] == '-';
+	return !continues;
 }
 
 /* RFC 3207 §5: an attacker who can add bytes in clear puts replies behind the 220 that the client would otherwise read as if they
