@@ -8,7 +8,10 @@
  *   3. An event with a token is a question: the engine takes no further input (feed uses 0 bytes) until
  *      smtp_receiver_answer() brings the reply to it, now or later. That is the back-pressure.
  *   4. smtp_receiver_output() is what to write; report with smtp_receiver_sent() what was written or copied.
- * smtp_receiver_tick() is called when smtp_receiver_deadline() has passed.
+ *   5. After smtp_receiver_answer(), smtp_receiver_tick() and smtp_receiver_shutdown() pull events again: an answer may bring the
+ *      next one (the last BDAT chunk is complete, a 421 closes).
+ * smtp_receiver_tick() is called when smtp_receiver_deadline() has passed, and before input or an answer is given, for the engine
+ * has no clock of its own.
  *
  * Laws (checked by receiver_test.c and receiver_fuzz.c): fed byte by byte or at once it does the same; output is bounded
  * by input; after RSET a transaction leaves nothing behind; the same bytes, answers and times give the same result.
@@ -31,12 +34,13 @@ struct smtp_receiver_options {
 	bool auth_without_tls; /* loopback tests only: also offer it in clear */
 	bool normalise_line_ends; /* trusted networks: bare CR or LF in message data becomes CRLF instead of 5xx */
 	bool smtputf8, chunking, dsn; /* offer SMTPUTF8; CHUNKING and BINARYMIME; DSN */
+	/* Limits and times: 0 = none. */
 	uint64_t message_size_max_bytes;
-	uint32_t recipients_max; /* per transaction: 452 4.5.3 beyond */
+	uint32_t recipients_max; /* RCPT commands per transaction: 452 4.5.3 beyond; advertised in LIMITS RCPTMAX */
 	uint32_t commands_max; /* per session: 421 4.7.0 beyond */
-	uint32_t errors_max; /* 4xx/5xx answers per session: 421 4.7.0 beyond */
+	uint32_t errors_max; /* error replies per session: the next command behind them, but QUIT, gets 421 4.7.0 */
 	uint32_t transactions_max; /* MAIL commands per session: 421 beyond; advertised in LIMITS MAILMAX */
-	uint32_t auth_failures_max; /* per session: 421 beyond */
+	uint32_t auth_failures_max; /* per session: behind that many the next AUTH gets 421 */
 	uint32_t command_timeout_ms; /* RFC 5321 §4.5.3.2.7: 300,000 */
 	uint32_t data_timeout_ms; /* between two pieces of message data: 180,000 */
 	uint32_t data_total_ms; /* one whole message: 3,600,000; a slow trickle ends here */
@@ -46,14 +50,17 @@ struct smtp_receiver_options {
 void smtp_receiver_options_init(struct smtp_receiver_options *options);
 
 enum smtp_receiver_event_kind {
-	SMTP_EVENT_CONNECT, /* question, first of all (or after TLS on 465): answer 220, or 554/421 to send away */
+	/* question, first of all (or after TLS on 465): answer 220 (the hostname is put before its text), or 554/421 to send away */
+	SMTP_EVENT_CONNECT,
 	SMTP_EVENT_HELO, /* question: EHLO/HELO with `text` = its argument; answer 250 (text is made here) or 4xx/5xx */
 	SMTP_EVENT_STARTTLS, /* write all output, then start the handshake; then smtp_receiver_tls_started() */
 	SMTP_EVENT_AUTH, /* question: auth_*; answer 235, 535 5.7.8, 454 4.7.0 */
 	SMTP_EVENT_MAIL, /* question: `address` = reverse-path ("" = null), `mail` parameters; answer 250 or refuse */
 	SMTP_EVENT_RCPT, /* question: `address` = forward-path, `rcpt` parameters; answer 250 or refuse */
 	SMTP_EVENT_DATA, /* question, before the first body byte of DATA or BDAT: answer 354 (accept) or refuse */
-	SMTP_EVENT_BODY, /* `body`: message bytes, dots removed, line ends as CRLF (or as sent, with BDAT) */
+	/* `body`: message bytes, dots removed, line ends as CRLF: with BDAT too, only BODY=BINARYMIME comes as sent. A message with bare
+	 * CR, bare LF or NUL, or beyond the size limit, ends in ABORT, and is answered here. */
+	SMTP_EVENT_BODY,
 	SMTP_EVENT_MESSAGE, /* question: the message is complete; answer 250 only when it is durable */
 	SMTP_EVENT_ABORT, /* the transaction is gone (RSET, EHLO, refused data, end of session): forget its envelope and body */
 	SMTP_EVENT_CLOSE, /* write all output, then close the connection; `text` = reason for the log */
@@ -108,9 +115,10 @@ enum err smtp_receiver_answer(
 	struct smtp_receiver *receiver, uint64_t token, const struct smtp_reply *reply) MUST_CHECK;
 struct view smtp_receiver_output(const struct smtp_receiver *receiver);
 void smtp_receiver_sent(struct smtp_receiver *receiver, size_t bytes);
-/* True when input arrived behind STARTTLS in clear: the owner must have fed it; the engine has queued CLOSE (CVE-2011-0411). */
+/* The handshake is done; all that was said before it is forgotten. Before the handshake the owner must have fed whatever it had read
+ * behind STARTTLS: such input in clear queues CLOSE (CVE-2011-0411). */
 void smtp_receiver_tls_started(struct smtp_receiver *receiver, int64_t now_ms);
-/* Ends time-outs with 421 4.4.2 and CLOSE. Also notes the time for the deadlines of what follows. */
+/* Ends time-outs with 421 4.4.2 and CLOSE. Also notes the time for the deadlines of what follows. Times never go back. */
 void smtp_receiver_tick(struct smtp_receiver *receiver, int64_t now_ms);
 /* Monotonic ms; INT64_MAX when none (a question is open: its owner has its own limit). */
 int64_t smtp_receiver_deadline(const struct smtp_receiver *receiver);
