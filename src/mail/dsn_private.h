@@ -6,6 +6,8 @@
 
 /* failed before delayed before the successes: what the subject and the first sentence are about. */
 enum dsn_action dsn_worst_action(const struct dsn *dsn);
+/* RFC 3463 §2: class "." subject "." detail, the latter two of 1–3 digits. */
+bool dsn_status_is_valid(struct view status);
 /* The recipient's status if it is well-formed, else the action's general one. */
 struct view dsn_recipient_status(const struct dsn_recipient *recipient);
 

@@ -17,8 +17,7 @@ const char *dsn_action_name(enum dsn_action action)
 	return i < sizeof names / sizeof names[0] ? names[i] : "failed";
 }
 
-/* RFC 3463 §2: class "." subject "." detail, the latter of 1–3 digits. */
-static bool status_is_valid(struct view status)
+bool dsn_status_is_valid(struct view status)
 {
 	struct view part;
 	size_t parts = 0;
@@ -33,7 +32,7 @@ static bool status_is_valid(struct view status)
 
 struct view dsn_recipient_status(const struct dsn_recipient *recipient)
 {
-	if (status_is_valid(recipient->status))
+	if (dsn_status_is_valid(recipient->status))
 		return recipient->status;
 	return recipient->action == DSN_FAILED     ? VIEW("5.0.0")
 		: recipient->action == DSN_DELAYED ? VIEW("4.0.0")

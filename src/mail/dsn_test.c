@@ -227,6 +227,7 @@ static void test_limits(void **state)
 	assert_err("no recipient", dsn_build(&dsn, &out, &built), ERR_SYNTAX);
 	dsn = base(&failed);
 	dsn.to = VIEW("j\xc3\xb6@example.org");
+	buf_clear(&out);
 	buf_init(&out, 0);
 	assert_err("UTF-8 sender", dsn_build(&dsn, &out, &built), ERR_OK);
 	assert_true(built.is_8bit && built.is_smtputf8);

@@ -13,8 +13,8 @@ enum err base64_decode(struct view in, struct buf *out) MUST_CHECK;
 /* For message bodies: skips line breaks and foreign bytes (RFC 2045 §6.8). */
 enum err base64_decode_lenient(struct view in, struct buf *out) MUST_CHECK;
 
-/* Quoted-printable of text with CRLF line ends: lines of at most 76, CRLF kept as line ends, trailing blanks encoded, a dot or "From "
- * at a line's start encoded. */
+/* Quoted-printable of text with CRLF line ends: lines of at most 76, CRLF kept as line ends, trailing blanks encoded, a dot, "From " or
+ * "--" at a line's start encoded. */
 enum err quoted_printable_encode(struct view in, struct buf *out) MUST_CHECK;
 enum err quoted_printable_decode(struct view in, struct buf *out) MUST_CHECK;
 

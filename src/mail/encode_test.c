@@ -42,6 +42,7 @@ static const struct codec_case cases[] = {
 	{ "qp 76", quoted_printable_encode, A70 "bbbbbb", A70 "bbbbb=\r\nb" },
 	{ "qp code at the edge", quoted_printable_encode, A70 "bbb=", A70 "bbb=\r\n=3D" },
 	{ "qp dot after a soft break", quoted_printable_encode, A70 "bbbbb.", A70 "bbbbb=\r\n=2E" },
+	{ "qp delimiter", quoted_printable_encode, "-a\r\n--a\r\n---", "-a\r\n=2D-a\r\n=2D--" },
 	{ "qp back", quoted_printable_decode, "a=3D=c3=A4", "a=\xc3\xa4" },
 	{ "qp soft break", quoted_printable_decode, "ab=\r\ncd= \t\r\nef=\ng", "abcdefg" },
 	{ "qp blanks before the line end", quoted_printable_decode, "a  \t\r\nb \nc ", "a\r\nb\nc" },

@@ -18,7 +18,10 @@ static bool must_encode(struct view in, size_t at, size_t column)
 		return at + 1 == in.len || is_line_end(in, at + 1);
 	if (!ascii_is_printable(c) || c == '=')
 		return true;
-	/* A line's first dot is what broken dot-stuffing eats, "From " what mbox files mangle. */
+	/* A line's first dot is what broken dot-stuffing eats, "From " what mbox files mangle; "--" behind a soft break could become a
+	 * delimiter that was none. */
+	if (column == 0 && c == '-')
+		return at + 1 < in.len && in.ptr[at + 1] == '-';
 	return column == 0 && (c == '.' || (c == 'F' && view_starts_with(view_from(in, at), VIEW("From "))));
 }
 
