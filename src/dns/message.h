@@ -19,12 +19,12 @@ enum {
 enum { DNS_RCODE_NOERROR = 0, DNS_RCODE_SERVFAIL = 2, DNS_RCODE_NXDOMAIN = 3 };
 
 struct dns_record {
-	struct view owner; /* lower-case name without trailing dot, as after following CNAMEs */
+	struct view owner; /* lower-case name without trailing dot, as after following CNAMEs; bytes outside [a-z0-9-_] as \DDD */
 	uint16_t type;
 	uint32_t ttl_s;
-	uint16_t preference; /* MX */
+	uint16_t preference; /* MX; SRV: priority */
 	struct view name; /* MX exchange ("" is the root: null MX), CNAME, PTR, NS, SRV target: as `owner` */
-	struct view data; /* A: 4 bytes; AAAA: 16; TXT: the strings joined; TLSA: data; others: raw */
+	struct view data; /* A: 4 bytes; AAAA: 16; TXT: the strings joined; TLSA: data; others (SRV, too): raw */
 	uint8_t tlsa_usage, tlsa_selector, tlsa_matching;
 };
 struct dns_answer {
@@ -33,9 +33,10 @@ struct dns_answer {
 	bool had_cname;
 	size_t record_count; /* of the type asked for, at final_name */
 	struct dns_record *records;
-	uint32_t ttl_s; /* smallest of those used */
+	uint32_t ttl_s; /* smallest of those used; 0 if there were none */
 };
-/* Parses the answer to a question (name is compared without case). All memory from the arena. ERR_SYNTAX, ERR_LIMIT (arena). */
+/* Parses the answer to a question (name is compared without case). At most 16 CNAMEs are followed. All memory from the arena.
+ * ERR_SYNTAX (a truncated message, too), ERR_LIMIT (the arena's budget, or more than 64 CNAMEs). */
 enum err dns_answer_parse(struct view wire, uint16_t type, struct arena *arena, struct dns_answer *ret) MUST_CHECK;
 
 #endif
