@@ -111,6 +111,23 @@ static void add_logfmt_text(struct buf *line, struct view v)
 	add(line, VIEW("\""));
 }
 
+void log_format_fields(struct buf *out, size_t field_count, const struct log_field *fields)
+{
+	for (size_t i = 0; i < field_count; i++) {
+		const struct log_field *f = &fields[i];
+		if (!f->is_number && f->text.len == 0)
+			continue;
+		if (out->len > 0)
+			add(out, VIEW(" "));
+		add_cstr(out, f->name);
+		add(out, VIEW("="));
+		if (!f->is_number)
+			add_logfmt_text(out, f->text);
+		else if (buf_append_format(out, "%lld", (long long)f->number) != ERR_OK)
+			return;
+	}
+}
+
 static void format_line(struct buf *line, enum log_level level, const char *event, size_t count,
 	const struct log_field *fields, enum log_format as)
 {

@@ -6,7 +6,7 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include "base/view.h"
+#include "base/buf.h"
 
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
@@ -34,6 +34,9 @@ void log_event(enum log_level level, const char *event, size_t field_count, cons
 #define LOG(level, event, ...)                                                                                         \
 	log_event((level), (event), sizeof((struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field),            \
 		(struct log_field[]){ __VA_ARGS__ })
+
+/* The fields alone as logfmt ("key=value key=\"va lue\""), for the trace. Never fails: what does not fit is left out. */
+void log_format_fields(struct buf *out, size_t field_count, const struct log_field *fields);
 
 /* Lines are gathered for a few milliseconds under load; this writes what is waiting. Called by timers and at exit. */
 void log_flush(void);

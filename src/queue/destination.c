@@ -1,0 +1,223 @@
+#include "queue/destination.h"
+
+#include "base/mem.h"
+
+#include <string.h>
+
+#define BUCKETS_FIRST 64u
+#define BLOCK_FIRST_MS 30000
+
+struct destination_table {
+	struct destination **buckets;
+	size_t bucket_count;
+	size_t count;
+	size_t blocked;
+	struct list runnable;
+};
+
+struct destination_table *destination_table_new(void)
+{
+	struct destination_table *table = mem_alloc(sizeof *table);
+	table->bucket_count = BUCKETS_FIRST;
+	table->buckets = mem_alloc_array(table->bucket_count, sizeof(struct destination *));
+	list_init(&table->runnable);
+	return table;
+}
+
+void destination_table_free(struct destination_table *table)
+{
+	if (table == NULL)
+		return;
+	for (size_t i = 0; i < table->bucket_count; i++) {
+		struct destination *d = table->buckets[i];
+		while (d != NULL) {
+			struct destination *next = d->next;
+			ASSERT(d->waiting_count == 0 && d->connections == 0);
+			mem_free((void *)(uintptr_t)d->key.ptr);
+			mem_free(d);
+			d = next;
+		}
+	}
+	mem_free(table->buckets);
+	mem_free(table);
+}
+
+static struct destination **slot(struct destination_table *table, struct view key)
+{
+	struct destination **at = &table->buckets[view_hash_nocase(key) % table->bucket_count];
+	while (*at != NULL && !view_eq_nocase((*at)->key, key))
+		at = &(*at)->next;
+	return at;
+}
+
+static void grow(struct destination_table *table)
+{
+	size_t old_count = table->bucket_count;
+	struct destination **old = table->buckets;
+	table->bucket_count = old_count * 2;
+	table->buckets = mem_alloc_array(table->bucket_count, sizeof(struct destination *));
+	for (size_t i = 0; i < old_count; i++) {
+		struct destination *d = old[i];
+		while (d != NULL) {
+			struct destination *next = d->next;
+			struct destination **bucket = &table->buckets[view_hash_nocase(d->key) % table->bucket_count];
+			d->next = *bucket;
+			*bucket = d;
+			d = next;
+		}
+	}
+	mem_free(old);
+}
+
+/* Puts the destination into, or takes it out of, the ring of runnable ones, as its state asks. */
+static void settle_place(struct destination_table *table, struct destination *d)
+{
+	bool wanted = d->waiting_count > 0 && d->blocked_until_ms == 0 &&
+		(d->connections < d->connections_max || !list_is_empty(&d->idle));
+	bool placed = !list_is_empty(&d->runnable_link);
+	if (wanted && !placed)
+		list_append(&table->runnable, &d->runnable_link);
+	else if (!wanted && placed)
+		list_remove(&d->runnable_link);
+}
+
+static void set_blocked(struct destination_table *table, struct destination *d, int64_t until_ms)
+{
+	if ((d->blocked_until_ms != 0) != (until_ms != 0))
+		table->blocked += until_ms != 0 ? 1 : (size_t)-1;
+	d->blocked_until_ms = until_ms;
+	settle_place(table, d);
+}
+
+struct destination *destination_get(struct destination_table *table, struct view key, uint32_t connections_max)
+{
+	struct destination **at = slot(table, key);
+	if (*at == NULL) {
+		if (table->count >= table->bucket_count) {
+			grow(table);
+			at = slot(table, key);
+		}
+		struct destination *d = mem_alloc(sizeof *d);
+		uint8_t *copy = mem_alloc(key.len);
+		memcpy(copy, key.ptr, key.len);
+		d->key = view_of(copy, key.len);
+		list_init(&d->runnable_link);
+		list_init(&d->waiting);
+		list_init(&d->idle);
+		*at = d;
+		table->count++;
+	}
+	(*at)->connections_max = connections_max;
+	return *at;
+}
+
+bool destination_release(struct destination_table *table, struct destination *destination)
+{
+	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0)
+		return false;
+	struct destination **at = slot(table, destination->key);
+	ASSERT(*at == destination);
+	*at = destination->next;
+	list_remove(&destination->runnable_link);
+	table->count--;
+	mem_free((void *)(uintptr_t)destination->key.ptr);
+	mem_free(destination);
+	return true;
+}
+
+size_t destination_count(const struct destination_table *table)
+{
+	return table->count;
+}
+
+void destination_add(struct destination_table *table, struct destination *destination, struct list *delivery)
+{
+	list_append(&destination->waiting, delivery);
+	destination->waiting_count++;
+	settle_place(table, destination);
+}
+
+void destination_add_first(struct destination_table *table, struct destination *destination, struct list *delivery)
+{
+	list_prepend(&destination->waiting, delivery);
+	destination->waiting_count++;
+	settle_place(table, destination);
+}
+
+struct list *destination_take(struct destination_table *table, struct destination *destination)
+{
+	struct list *delivery = list_take_first(&destination->waiting);
+	if (delivery != NULL)
+		destination->waiting_count--;
+	settle_place(table, destination);
+	return delivery;
+}
+
+void destination_opened(struct destination_table *table, struct destination *destination)
+{
+	ASSERT(destination->connections < destination->connections_max);
+	destination->connections++;
+	settle_place(table, destination);
+}
+
+void destination_closed(struct destination_table *table, struct destination *destination)
+{
+	ASSERT(destination->connections > 0);
+	destination->connections--;
+	settle_place(table, destination);
+}
+
+void destination_succeeded(struct destination_table *table, struct destination *destination)
+{
+	destination->failures = 0;
+	set_blocked(table, destination, 0);
+}
+
+void destination_failed(
+	struct destination_table *table, struct destination *destination, int64_t now_ms, int64_t max_ms)
+{
+	uint32_t doublings = destination->failures < 16 ? destination->failures : 16;
+	int64_t wait_ms = (int64_t)BLOCK_FIRST_MS << doublings;
+	if (wait_ms > max_ms)
+		wait_ms = max_ms;
+	destination->failures++;
+	set_blocked(table, destination, now_ms + wait_ms);
+}
+
+struct destination *destination_next_runnable(struct destination_table *table)
+{
+	struct list *first = list_take_first(&table->runnable);
+	if (first == NULL)
+		return NULL;
+	list_append(&table->runnable, first);
+	return LIST_ENTRY(first, struct destination, runnable_link);
+}
+
+int64_t destination_unblock(struct destination_table *table, int64_t now_ms)
+{
+	int64_t next_ms = INT64_MAX;
+	if (table->blocked == 0)
+		return next_ms;
+	for (size_t i = 0; i < table->bucket_count; i++) {
+		struct destination *next;
+		for (struct destination *d = table->buckets[i]; d != NULL; d = next) {
+			next = d->next;
+			if (d->blocked_until_ms != 0 && d->blocked_until_ms <= now_ms) {
+				set_blocked(table, d, 0);
+				/* Its deliveries wait on disk; without any here it need not be remembered. */
+				(void)destination_release(table, d);
+			} else if (d->blocked_until_ms != 0 && d->blocked_until_ms < next_ms) {
+				next_ms = d->blocked_until_ms;
+			}
+		}
+	}
+	return next_ms;
+}
+
+void destination_each(
+	struct destination_table *table, void (*each)(void *owner, struct destination *destination), void *owner)
+{
+	for (size_t i = 0; i < table->bucket_count; i++)
+		for (struct destination *d = table->buckets[i]; d != NULL; d = d->next)
+			each(owner, d);
+}

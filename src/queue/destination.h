@@ -1,0 +1,63 @@
+/*
+ * Destinations: where deliveries queue up in memory, one per set of hosts ("mx/example.net", "smarthost/google") and one for
+ * local mailboxes. A destination knows how many connections it may have, how many it has, and until when it is left alone after
+ * failures. A dead destination costs others nothing: only runnable ones are ever looked at. Pure: the time is passed in.
+ */
+#ifndef QUEUE_DESTINATION_H
+#define QUEUE_DESTINATION_H
+
+#include "base/list.h"
+#include "base/view.h"
+
+struct destination {
+	struct list runnable_link; /* private: in the table's ring while it has work and room */
+	struct destination *next; /* private: hash chain */
+	struct view key; /* owned */
+	struct list waiting; /* deliveries, first come first served; the members are the owner's */
+	size_t waiting_count;
+	uint32_t connections; /* open or opening */
+	uint32_t connections_max;
+	uint32_t failures; /* connection attempts that failed, in a row */
+	char reason[240]; /* why the last one failed: told to those who wait; "" if none did */
+	int64_t blocked_until_ms; /* monotonic; 0: not blocked */
+	void *building; /* the owner's, while it groups recipients; else NULL */
+	struct list idle; /* connections of the owner's, ready for the next delivery */
+};
+
+struct destination_table;
+
+struct destination_table *destination_table_new(void);
+/* Every destination must be without deliveries and connections. */
+void destination_table_free(struct destination_table *table);
+
+/* Finds or makes one. connections_max is (re)set: limits may have changed by a reload. */
+struct destination *destination_get(struct destination_table *table, struct view key, uint32_t connections_max);
+/* Frees it if nothing waits, nothing is open and it is not blocked; else does nothing. The pointer must not be used again if it returns true. */
+bool destination_release(struct destination_table *table, struct destination *destination);
+size_t destination_count(const struct destination_table *table);
+
+/* Adds a delivery at the end (at the front: one whose connection was lost before it was tried). */
+void destination_add(struct destination_table *table, struct destination *destination, struct list *delivery);
+void destination_add_first(struct destination_table *table, struct destination *destination, struct list *delivery);
+/* Takes the next delivery, or NULL. */
+struct list *destination_take(struct destination_table *table, struct destination *destination);
+
+/* Counts of connections; opening one when there is no room is a bug. */
+void destination_opened(struct destination_table *table, struct destination *destination);
+void destination_closed(struct destination_table *table, struct destination *destination);
+/* A connection worked: failures and block are forgotten. */
+void destination_succeeded(struct destination_table *table, struct destination *destination);
+/* No host could be reached: the destination is left alone for 30 s, doubling up to max_ms. */
+void destination_failed(
+	struct destination_table *table, struct destination *destination, int64_t now_ms, int64_t max_ms);
+
+/* The next destination that has waiting deliveries, room for a connection (or an idle one) and is not blocked, in turn; NULL: none. It is put at
+ * the end of the ring, so that none starves. */
+struct destination *destination_next_runnable(struct destination_table *table);
+/* Unblocks those whose time has come; returns when the next one is due, INT64_MAX: none. */
+int64_t destination_unblock(struct destination_table *table, int64_t now_ms);
+/* Calls each() for every destination; it may take deliveries but not release destinations. */
+void destination_each(
+	struct destination_table *table, void (*each)(void *owner, struct destination *destination), void *owner);
+
+#endif

@@ -1,0 +1,183 @@
+/* Which outcomes are reported to the sender, and the message that does it (RFC 3461 §6, RFC 3464). */
+#include "service/dispatcher_private.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "crypto/random.h"
+#include "mail/dsn.h"
+#include "mail/received.h"
+#include "queue/id.h"
+
+/* A message is returned whole up to this size when the sender did not say what it wants; RET=FULL may have more. */
+#define RETURN_UNASKED_BYTES 50000u
+#define RETURN_ASKED_BYTES (1024u * 1024)
+#define BOUNCE_MAX_BYTES (4u * 1024 * 1024)
+
+static bool wants(const struct delivery_recipient *r, unsigned notify, bool by_default)
+{
+	return r->recipient->notify == 0 ? by_default : (r->recipient->notify & notify) != 0;
+}
+
+/* True if this recipient's outcome is to be reported; then with what action. */
+static bool is_reported(
+	const struct delivery *delivery, const struct delivery_recipient *r, enum dsn_action *ret_action)
+{
+	switch (r->outcome) {
+	case OUTCOME_FAILED:
+		*ret_action = DSN_FAILED;
+		return wants(r, SMTP_NOTIFY_FAILURE, true);
+	case OUTCOME_DEFERRED:
+		*ret_action = DSN_DELAYED;
+		return r->warn && wants(r, SMTP_NOTIFY_DELAY, true);
+	case OUTCOME_DELIVERED:
+		*ret_action = delivery->kind == DELIVERY_MAILBOX ? DSN_DELIVERED : DSN_RELAYED;
+		return wants(r, SMTP_NOTIFY_SUCCESS, false) && !r->dsn_passed_on;
+	case OUTCOME_NONE:
+	default:
+		return false;
+	}
+}
+
+bool bounce_is_due(const struct delivery *delivery)
+{
+	/* Never a bounce for a bounce (RFC 5321 §6.1). */
+	if (delivery->message->envelope.reverse_path.len == 0)
+		return false;
+	enum dsn_action action;
+	for (size_t i = 0; i < delivery->count; i++)
+		if (is_reported(delivery, &delivery->recipients[i], &action))
+			return true;
+	return false;
+}
+
+/* "5.1.1" out of "550 5.1.1 No such user"; empty if there is none. */
+static struct view status_in(struct view reply)
+{
+	struct view rest = view_from(reply, 4), word = VIEW_NONE;
+	if (reply.len < 9 || !view_split(&rest, ' ', &word) || word.len < 5 || word.ptr[1] != '.' ||
+		!ascii_is_digit(word.ptr[0]))
+		return VIEW_NONE;
+	return word;
+}
+
+static bool has_code(struct view reply)
+{
+	return reply.len >= 3 && ascii_is_digit(reply.ptr[0]) && ascii_is_digit(reply.ptr[1]) &&
+		ascii_is_digit(reply.ptr[2]);
+}
+
+static struct dsn_recipient describe(
+	const struct delivery *delivery, const struct delivery_recipient *r, enum dsn_action action)
+{
+	const struct dispatcher *d = delivery->dispatcher;
+	const struct queue_message *q = &delivery->message->envelope;
+	struct dsn_recipient out = {
+		.address = r->recipient->address,
+		.original = r->recipient->orcpt,
+		.action = action,
+		.status = status_in(r->reply),
+		.last_attempt_ms = clock_wall_ms(),
+	};
+	size_t bracket = view_find(r->host, '[');
+	out.remote_mta = view_sub(r->host, 0, bracket);
+	out.remote_address = view_sub(r->host, bracket + 1, r->host.len > bracket + 2 ? r->host.len - bracket - 2 : 0);
+	/* Only what another server said is a Diagnostic-Code; the rest is our own sentence. */
+	if (r->host.len > 0 && has_code(r->reply))
+		out.reply = r->reply;
+	else
+		out.reason = r->reply;
+	if (action == DSN_FAILED && out.status.len > 0 && out.status.ptr[0] == '4')
+		out.status = VIEW("5.4.7"); /* given up: delivery time expired */
+	if (action == DSN_DELAYED)
+		out.retry_until_ms = q->received_at_ms + d->config->queue.expire_ms;
+	if ((action == DSN_DELIVERED || action == DSN_RELAYED) && (out.status.len == 0 || out.status.ptr[0] != '2'))
+		out.status = VIEW("2.0.0");
+	return out;
+}
+
+static enum err put_in_front(const struct delivery *delivery, const struct queue_message *q, struct buf *head)
+{
+	struct queue_id_text id = queue_id_format(q->id);
+	struct received_trace trace = {
+		.by = view_from_cstr(delivery->dispatcher->config->hostname),
+		.is_esmtp = true,
+		.id = view_from_cstr(id.text),
+		.recipient = q->recipients[0].address,
+		.wall_ms = q->received_at_ms,
+	};
+	return received_format(&trace, head);
+}
+
+static struct message *make_message(const struct delivery *delivery, struct buf *body, const struct dsn_built *built)
+{
+	struct dispatcher *d = delivery->dispatcher;
+	struct message *m = message_new(&d->server->body_memory);
+	struct queue_message *q = &m->envelope;
+	m->body = *body;
+	q->id = server_next_message_id(d->server);
+	q->received_at_ms = clock_wall_ms();
+	q->body_type = built->is_8bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
+	q->smtputf8 = built->is_smtputf8;
+	q->source = VIEW("dsn");
+	struct queue_recipient to = {
+		.address = delivery->message->envelope.reverse_path,
+		.notify = SMTP_NOTIFY_NEVER,
+		.due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS,
+	};
+	enum err err = message_add_recipient(m, &to);
+	if (err == ERR_OK)
+		err = put_in_front(delivery, q, &m->head);
+	ASSERT(err == ERR_OK);
+	q->head = buf_view(&m->head);
+	q->body = buf_view(&m->body);
+	q->size_bytes = m->head.len + m->body.len;
+	m->content_loaded = true;
+	message_count_content(m);
+	return m;
+}
+
+struct message *bounce_make(struct delivery *delivery)
+{
+	struct dispatcher *d = delivery->dispatcher;
+	const struct message *original = delivery->message;
+	const struct queue_message *q = &original->envelope;
+	struct dsn_recipient *reported = mem_alloc_array(delivery->count, sizeof *reported);
+	size_t count = 0;
+	for (size_t i = 0; i < delivery->count; i++) {
+		enum dsn_action action;
+		if (is_reported(delivery, &delivery->recipients[i], &action))
+			reported[count++] = describe(delivery, &delivery->recipients[i], action);
+	}
+	struct buf content = { 0 }, body;
+	buf_init(&body, BOUNCE_MAX_BYTES);
+	enum err err = buf_append(&content, buf_view(&original->head));
+	if (err == ERR_OK)
+		err = buf_append(&content, buf_view(&original->body));
+	struct dsn dsn = {
+		.to = q->reverse_path,
+		.reporting_mta = view_from_cstr(d->config->hostname),
+		.envelope_id = q->envid,
+		.arrival_ms = q->received_at_ms,
+		.now_ms = clock_wall_ms(),
+		.recipient_count = count,
+		.recipients = reported,
+		.message = buf_view(&content),
+		.return_full = q->ret != SMTP_RET_HDRS && q->spool.len == 0,
+		.return_max_bytes = q->ret == SMTP_RET_FULL ? RETURN_ASKED_BYTES : RETURN_UNASKED_BYTES,
+	};
+	random_bytes(dsn.random, sizeof dsn.random);
+	struct dsn_built built = { 0 };
+	if (err == ERR_OK)
+		err = dsn_build(&dsn, &body, &built);
+	struct message *m = NULL;
+	if (err == ERR_OK)
+		m = make_message(delivery, &body, &built);
+	else
+		LOG(LOG_LEVEL_ERROR, "bounce-failed", LOG_TEXT("to", q->reverse_path),
+			LOG_CSTR("reason", err_name(err)));
+	if (m == NULL)
+		buf_clear(&body);
+	buf_clear(&content);
+	mem_free(reported);
+	return m;
+}

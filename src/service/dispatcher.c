@@ -1,0 +1,358 @@
+#include "service/dispatcher_private.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <signal.h>
+#include <string.h>
+
+#define BUCKETS 16384u
+
+static void pump(struct dispatcher *d);
+
+static void run_pump(struct loop_task *task)
+{
+	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, pump_task);
+	d->pump_posted = false;
+	pump(d);
+}
+
+void dispatcher_pump_soon(struct dispatcher *dispatcher)
+{
+	if (dispatcher->pump_posted)
+		return;
+	dispatcher->pump_posted = true;
+	loop_post(dispatcher->loop, &dispatcher->pump_task);
+}
+
+static void start_one(struct dispatcher *d, struct destination *destination)
+{
+	struct list *idle = list_take_first(&destination->idle);
+	struct delivery *delivery = LIST_ENTRY(destination_take(d->destinations, destination), struct delivery, link);
+	if (idle != NULL) {
+		remote_reuse(remote_from_idle_link(idle), delivery);
+		return;
+	}
+	destination_opened(d->destinations, destination);
+	if (delivery->kind == DELIVERY_MAILBOX)
+		mailbox_deliver(delivery);
+	else
+		remote_open(d, delivery);
+}
+
+static void pump(struct dispatcher *d)
+{
+	struct destination *destination;
+	while (!d->stopping && (destination = destination_next_runnable(d->destinations)) != NULL) {
+		bool is_full = d->connections >= d->config->delivery.connections;
+		if (is_full && list_is_empty(&destination->idle))
+			break; /* a connection that ends pumps again */
+		start_one(d, destination);
+	}
+	if (d->more_on_disk && d->active_recipients < d->config->queue.active_recipients / 4 * 3)
+		dispatcher_load_soon(d);
+}
+
+static void unblock(void *owner)
+{
+	struct dispatcher *d = owner;
+	loop_timer_set(&d->unblock_timer, destination_unblock(d->destinations, loop_now_ms(d->loop)));
+	pump(d);
+}
+
+static struct message **bucket(struct dispatcher *d, uint64_t id)
+{
+	/* Ids of one burst differ in their low bits. */
+	return &d->buckets[(id ^ (id >> 12)) % d->bucket_count];
+}
+
+struct message *dispatcher_find(struct dispatcher *dispatcher, uint64_t message_id)
+{
+	struct message *m = *bucket(dispatcher, message_id);
+	while (m != NULL && m->envelope.id != message_id)
+		m = m->hash_next;
+	return m;
+}
+
+static void check_stopped(struct dispatcher *d)
+{
+	if (d->stopping && d->jobs == 0 && list_is_empty(&d->remotes))
+		loop_stop(d->loop);
+}
+
+void dispatcher_job_started(struct dispatcher *dispatcher)
+{
+	dispatcher->jobs++;
+}
+
+void dispatcher_job_ended(struct dispatcher *dispatcher)
+{
+	ASSERT(dispatcher->jobs > 0);
+	dispatcher->jobs--;
+	check_stopped(dispatcher);
+}
+
+void dispatcher_message_done(struct dispatcher *dispatcher, struct message *message, size_t count)
+{
+	ASSERT(message->pending >= count && dispatcher->active_recipients >= count);
+	message->pending -= (uint32_t)count;
+	dispatcher->active_recipients -= count;
+	if (message->pending > 0 || message->users > 0)
+		return;
+	struct message **at = bucket(dispatcher, message->envelope.id);
+	while (*at != message)
+		at = &(*at)->hash_next;
+	*at = message->hash_next;
+	dispatcher->active_messages--;
+	dispatcher_note_finished(dispatcher, message->envelope.id);
+	if (message->reload_after) {
+		/* Rows of it were passed over while it was active: read again from the beginning. */
+		dispatcher->cursor = (struct queue_position){ 0 };
+		dispatcher_load_soon(dispatcher);
+	}
+	message_free(message);
+	if (dispatcher->more_on_disk)
+		dispatcher_pump_soon(dispatcher);
+}
+
+/* Its rows are on disk: forget it, and see to it that they are read later. */
+static void leave_on_disk(struct dispatcher *d, struct message *message)
+{
+	int64_t due_ms = message->envelope.received_at_ms + DISPATCHER_HANDOVER_MS;
+	if (d->cursor.due_at_ms >= due_ms)
+		d->cursor = (struct queue_position){ .due_at_ms = due_ms - 1 };
+	message_free(message);
+	dispatcher_note_due(d, due_ms);
+}
+
+void dispatcher_adopt(struct dispatcher *dispatcher, struct message *message)
+{
+	size_t count = message->envelope.recipient_count;
+	struct message **at = bucket(dispatcher, message->envelope.id);
+	message->hash_next = *at;
+	*at = message;
+	dispatcher->active_messages++;
+	dispatcher->active_recipients += count;
+	message->pending = (uint32_t)count;
+	dispatcher_route(dispatcher, message);
+}
+
+static void take(struct loop_task *task)
+{
+	struct message *message = LIST_ENTRY(task, struct message, task);
+	struct dispatcher *d = message->dispatcher;
+	size_t count = message->envelope.recipient_count;
+	if (dispatcher_find(d, message->envelope.id) != NULL) {
+		message_free(message); /* a reader of the queue was faster */
+		return;
+	}
+	if (d->stopping ||
+		(d->active_recipients > 0 && d->active_recipients + count > d->config->queue.active_recipients)) {
+		leave_on_disk(d, message);
+		return;
+	}
+	struct memory_budget *budget = &d->server->body_memory;
+	if (message->content_loaded && atomic_load(&budget->used_bytes) > budget->limit_bytes / 2)
+		message_drop_content(message);
+	dispatcher_adopt(d, message);
+}
+
+void dispatcher_take(struct dispatcher *dispatcher, struct message *message)
+{
+	message->dispatcher = dispatcher;
+	message->task.run = take;
+	list_init(&message->task.link);
+	loop_post(dispatcher->loop, &message->task);
+}
+
+static void forget(void *owner, struct destination *destination)
+{
+	struct dispatcher *d = owner;
+	struct list *link;
+	while ((link = destination_take(d->destinations, destination)) != NULL)
+		delivery_drop(LIST_ENTRY(link, struct delivery, link));
+}
+
+void dispatcher_forget_waiting(struct dispatcher *dispatcher)
+{
+	destination_each(dispatcher->destinations, forget, dispatcher);
+}
+
+static void reload_queue(struct loop_task *task)
+{
+	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, reload_task);
+	atomic_store(&d->reload_posted, false);
+	dispatcher_forget_waiting(d);
+	d->cursor = (struct queue_position){ 0 };
+	dispatcher_load_soon(d);
+}
+
+void dispatcher_reload_queue(struct dispatcher *dispatcher)
+{
+	if (!atomic_exchange(&dispatcher->reload_posted, true))
+		loop_post(dispatcher->loop, &dispatcher->reload_task);
+}
+
+static enum err apply_config(struct dispatcher *d, struct config *config)
+{
+	struct tls_context *may = tls_context_new_client(TLS_VERIFY_NONE, config->delivery.ca_file);
+	struct tls_context *verify = tls_context_new_client(TLS_VERIFY_REQUIRED, config->delivery.ca_file);
+	if (may == NULL || verify == NULL) {
+		tls_context_unref(may);
+		tls_context_unref(verify);
+		return ERR_TLS;
+	}
+	tls_context_unref(d->tls_may);
+	tls_context_unref(d->tls_verify);
+	config_unref(d->config);
+	d->tls_may = may;
+	d->tls_verify = verify;
+	d->config = config_ref(config);
+	return ERR_OK;
+}
+
+static void reload_config(struct loop_task *task)
+{
+	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, config_task);
+	atomic_store(&d->config_posted, false);
+	struct config *config = server_config(d->server);
+	if (apply_config(d, config) != ERR_OK)
+		LOG(LOG_LEVEL_ERROR, "reload-failed", LOG_CSTR("reason", err_detail()));
+	config_unref(config);
+}
+
+void dispatcher_reload_config(struct dispatcher *dispatcher)
+{
+	if (!atomic_exchange(&dispatcher->config_posted, true))
+		loop_post(dispatcher->loop, &dispatcher->config_task);
+}
+
+static void stop_now(void *owner)
+{
+	struct dispatcher *d = owner;
+	remote_drop_all(d);
+	dispatcher_settle_drop(d);
+	check_stopped(d);
+}
+
+static void begin_stop(struct loop_task *task)
+{
+	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, stop_task);
+	d->stopping = true;
+	loop_timer_clear(&d->load_timer);
+	loop_timer_clear(&d->unblock_timer);
+	dispatcher_forget_waiting(d);
+	remote_quit_idle(d);
+	check_stopped(d);
+}
+
+static void *run(void *arg)
+{
+	struct dispatcher *d = arg;
+	loop_run(d->loop);
+	return NULL;
+}
+
+struct dispatcher *dispatcher_new(struct server *server)
+{
+	struct dispatcher *d = mem_alloc(sizeof *d);
+	d->server = server;
+	list_init(&d->remotes);
+	list_init(&d->unsettled);
+	d->bucket_count = BUCKETS;
+	d->buckets = mem_alloc_array(BUCKETS, sizeof(struct message *));
+	d->next_due_wall_ms = INT64_MAX;
+	d->destinations = destination_table_new();
+	d->pump_task.run = run_pump;
+	d->stop_task.run = begin_stop;
+	d->reload_task.run = reload_queue;
+	d->config_task.run = reload_config;
+	d->loop = loop_new("deliver");
+	if (d->loop == NULL) {
+		dispatcher_free(d);
+		return NULL;
+	}
+	loop_timer_init(&d->load_timer, d->loop, dispatcher_load_now, d);
+	loop_timer_init(&d->unblock_timer, d->loop, unblock, d);
+	loop_timer_init(&d->retry_timer, d->loop, dispatcher_settle_retry, d);
+	loop_timer_init(&d->stop_timer, d->loop, stop_now, d);
+	struct config *config = server_config(server);
+	enum err err = apply_config(d, config);
+	config_unref(config);
+	if (err == ERR_OK) {
+		struct resolver_options options = {
+			.server_count = d->config->dns.server_count,
+			.servers = d->config->dns.servers,
+			.trust_anchor_file = d->config->dns.trust_anchor_file,
+			.timeout_ms = d->config->dns.timeout_ms,
+		};
+		d->resolver = resolver_new(d->loop, &options);
+	}
+	if (d->resolver == NULL) {
+		dispatcher_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+enum err dispatcher_start(struct dispatcher *dispatcher)
+{
+	dispatcher_load_soon(dispatcher);
+	if (pthread_create(&dispatcher->thread, NULL, run, dispatcher) != 0)
+		return err_set(ERR_IO, "cannot start the delivery thread: the system's limit on threads is reached");
+	dispatcher->started = true;
+	return ERR_OK;
+}
+
+/* The deadline is set on the loop's own thread. */
+struct stop_deadline {
+	struct loop_task task;
+	struct dispatcher *dispatcher;
+	uint32_t timeout_ms;
+};
+
+static void set_stop_deadline(struct loop_task *task)
+{
+	struct stop_deadline *s = LIST_ENTRY(task, struct stop_deadline, task);
+	loop_timer_set(&s->dispatcher->stop_timer, loop_now_ms(s->dispatcher->loop) + s->timeout_ms);
+	mem_free(s);
+}
+
+void dispatcher_stop(struct dispatcher *dispatcher, uint32_t timeout_ms)
+{
+	if (!dispatcher->started)
+		return;
+	struct stop_deadline *deadline = mem_alloc(sizeof *deadline);
+	deadline->task.run = set_stop_deadline;
+	deadline->dispatcher = dispatcher;
+	deadline->timeout_ms = timeout_ms;
+	loop_post(dispatcher->loop, &deadline->task);
+	loop_post(dispatcher->loop, &dispatcher->stop_task);
+	pthread_join(dispatcher->thread, NULL);
+	dispatcher->started = false;
+}
+
+void dispatcher_free(struct dispatcher *dispatcher)
+{
+	struct dispatcher *d = dispatcher;
+	if (d == NULL)
+		return;
+	if (d->loop != NULL) {
+		d->stopping = true;
+		remote_drop_all(d);
+		dispatcher_forget_waiting(d);
+		loop_timer_clear(&d->load_timer);
+		loop_timer_clear(&d->unblock_timer);
+		loop_timer_clear(&d->retry_timer);
+		loop_timer_clear(&d->stop_timer);
+		resolver_free(d->resolver);
+		loop_free(d->loop);
+	}
+	destination_table_free(d->destinations);
+	tls_context_unref(d->tls_may);
+	tls_context_unref(d->tls_verify);
+	config_unref(d->config);
+	mem_free(d->finished);
+	mem_free(d->buckets);
+	mem_free(d);
+}

@@ -1,0 +1,140 @@
+/* What the parts of the dispatcher share. All of it lives on the dispatcher's loop. */
+#ifndef SERVICE_DISPATCHER_PRIVATE_H
+#define SERVICE_DISPATCHER_PRIVATE_H
+
+#include "net/resolver.h"
+#include "queue/destination.h"
+#include "service/dispatcher.h"
+
+struct remote;
+
+enum outcome_kind { OUTCOME_NONE, OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_DEFERRED };
+
+struct delivery_recipient {
+	struct queue_recipient *recipient; /* the message's */
+	struct view address; /* where it goes; usually recipient->address */
+	struct view mailbox; /* our account's address, if it is a mailbox here */
+	enum outcome_kind outcome;
+	struct view reply; /* "250 2.0.0 Ok …", or what went wrong here; in the message's arena */
+	struct view host; /* "mx.example.net[192.0.2.1]" */
+	bool dsn_passed_on; /* the next server answers for a success DSN from here */
+	int64_t due_at_ms; /* deferred: when next */
+	bool warn; /* a delay DSN is due */
+};
+
+enum delivery_kind { DELIVERY_MAILBOX, DELIVERY_REMOTE };
+
+/* Recipients of one message that go the same way in one transaction. */
+struct delivery {
+	struct list link; /* in destination->waiting */
+	struct dispatcher *dispatcher;
+	struct message *message;
+	struct destination *destination;
+	enum delivery_kind kind;
+	size_t count, room;
+	struct delivery_recipient *recipients;
+	bool connection_lost; /* was put back once because a reused connection had been closed by the other side */
+};
+
+struct dispatcher {
+	struct server *server;
+	struct loop *loop;
+	pthread_t thread;
+	bool started;
+	struct config *config;
+	struct resolver *resolver;
+	struct tls_context *tls_may, *tls_verify;
+	struct destination_table *destinations;
+
+	struct message **buckets; /* active messages by id */
+	size_t bucket_count;
+	uint64_t active_messages, active_recipients;
+	uint32_t connections;
+	struct list remotes;
+
+	struct queue_position cursor; /* what is due up to here was read */
+	bool more_on_disk; /* reading stopped at a limit */
+	bool loading;
+	bool started_once; /* the first reading takes what was being handed over, too */
+	size_t finished_count, finished_room;
+	uint64_t *finished; /* messages that ended while a reading was under way: its rows of them are stale */
+	int64_t next_due_wall_ms; /* earliest due time known to be on disk */
+	struct loop_timer load_timer;
+	struct loop_timer unblock_timer;
+	struct loop_timer retry_timer; /* outcomes that could not be written */
+	struct list unsettled;
+
+	struct loop_task pump_task;
+	bool pump_posted;
+	uint32_t jobs; /* store and worker jobs under way */
+	bool stopping;
+	struct loop_task stop_task, reload_task, config_task;
+	_Atomic bool reload_posted, config_posted;
+	struct loop_timer stop_timer;
+};
+
+/* Something changed that may let a delivery start: looks soon, once for many calls. */
+void dispatcher_pump_soon(struct dispatcher *dispatcher);
+/* Drops every delivery that has not started; their rows stay on disk. */
+void dispatcher_forget_waiting(struct dispatcher *dispatcher);
+/* A job began / ended; the last one lets a stopping dispatcher end. */
+void dispatcher_job_started(struct dispatcher *dispatcher);
+void dispatcher_job_ended(struct dispatcher *dispatcher);
+/* Makes the message active and routes it. It must not be active already. */
+void dispatcher_adopt(struct dispatcher *dispatcher, struct message *message);
+struct message *dispatcher_find(struct dispatcher *dispatcher, uint64_t message_id);
+/* `count` recipients of it are not the dispatcher's any more; frees the message when none is left. */
+void dispatcher_message_done(struct dispatcher *dispatcher, struct message *message, size_t count);
+/* A message on disk becomes due at this time. */
+void dispatcher_note_due(struct dispatcher *dispatcher, int64_t due_wall_ms);
+
+/* dispatcher_load.c */
+void dispatcher_note_finished(struct dispatcher *dispatcher, uint64_t message_id);
+void dispatcher_load_soon(struct dispatcher *dispatcher);
+void dispatcher_load_now(void *dispatcher);
+
+/* LIFE 8/10, dispatcher_route.c: splits the message's recipients into deliveries and queues them at their destinations. */
+void dispatcher_route(struct dispatcher *dispatcher, struct message *message);
+struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *message, enum delivery_kind kind);
+void delivery_add(
+	struct delivery *delivery, struct queue_recipient *recipient, struct view address, struct view mailbox);
+/* Frees the delivery; its recipients stay on disk as they are. */
+void delivery_drop(struct delivery *delivery);
+/* Keeps the texts in the message's arena. */
+void delivery_set_outcome(
+	struct delivery *delivery, size_t index, enum outcome_kind outcome, struct view reply, struct view host);
+/* For all recipients that have no outcome yet. */
+void delivery_set_all(struct delivery *delivery, enum outcome_kind outcome, struct view reply, struct view host);
+
+/* LIFE 10/10, dispatcher_settle.c: every recipient has its outcome; writes them with the DSNs they call for, then frees the delivery. */
+void dispatcher_settle(struct delivery *delivery);
+void dispatcher_settle_retry(void *dispatcher);
+/* Stopping: outcomes that can't be written are given up; the deliveries will be repeated. */
+void dispatcher_settle_drop(struct dispatcher *dispatcher);
+
+/* bounce.c: the DSN that this delivery's outcomes call for, ready to be put into the queue; NULL: none. The message's content must be loaded (at
+ * least the start of it). */
+struct message *bounce_make(struct delivery *delivery);
+/* Whether bounce_make() will make one. */
+bool bounce_is_due(const struct delivery *delivery);
+
+/* content.c: makes the content available in message->head and ->body. A spooled body is read up to spool_max bytes (0: only its name is needed). then() is
+ * called from the loop, or at once if it is all there: then NULL is returned. The job can be cancelled until then() was called. */
+struct content_job;
+struct content_job *content_load(struct dispatcher *dispatcher, struct message *message, size_t spool_max,
+	void (*then)(void *owner, enum err err, const char *detail), void *owner);
+void content_cancel(struct content_job *job); /* NULL is fine */
+
+/* mailbox.c */
+void mailbox_deliver(struct delivery *delivery);
+
+/* remote.c */
+void remote_open(struct dispatcher *dispatcher, struct delivery *delivery);
+/* An idle connection of the delivery's destination takes it. */
+void remote_reuse(struct remote *remote, struct delivery *delivery);
+struct remote *remote_from_idle_link(struct list *link);
+/* Stopping: idle ones quit, or all are dropped (their deliveries stay on disk). */
+void remote_quit_idle(struct dispatcher *dispatcher);
+void remote_drop_all(struct dispatcher *dispatcher);
+
+#endif

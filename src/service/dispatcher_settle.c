@@ -1,0 +1,233 @@
+/* LIFE 10/10: the outcome of each recipient, and the DSNs they call for, in one transaction. */
+#include "service/dispatcher_private.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "crypto/random.h"
+#include "queue/id.h"
+#include "queue/retry.h"
+#include "store/spool.h"
+
+#define RETRY_MS 1000
+#define DSN_SAMPLE_BYTES (64u * 1024)
+
+struct settle {
+	struct store_job job; /* first */
+	struct list link; /* in dispatcher->unsettled after a failure */
+	struct delivery *delivery;
+	struct message *dsn;
+	size_t count;
+	struct queue_outcome *outcomes;
+	char spool[64];
+};
+
+static struct retry_schedule schedule_for(const struct dispatcher *d, const struct queue_message *q)
+{
+	const struct config_queue *queue = &d->config->queue;
+	return (struct retry_schedule){
+		.first_ms = queue->retry_first_ms,
+		.max_ms = queue->retry_max_ms,
+		.expire_ms = q->reverse_path.len > 0 ? queue->expire_ms : queue->expire_bounce_ms,
+		.warn_after_ms = queue->warn_after_ms,
+	};
+}
+
+/* A deferral becomes a failure when its time is up; else it gets its next due time. */
+static void decide(struct delivery *delivery, struct delivery_recipient *r, int64_t now_ms)
+{
+	struct dispatcher *d = delivery->dispatcher;
+	const struct queue_message *q = &delivery->message->envelope;
+	if (r->outcome != OUTCOME_DEFERRED)
+		return;
+	struct retry_schedule schedule = schedule_for(d, q);
+	struct retry_decision decision = retry_next(&schedule, q->received_at_ms, now_ms, r->recipient->attempts + 1,
+		r->recipient->warned, random_below(UINT32_MAX));
+	if (decision.expired) {
+		r->outcome = OUTCOME_FAILED;
+		return;
+	}
+	if (r->due_at_ms < decision.due_at_ms)
+		r->due_at_ms = decision.due_at_ms;
+	r->warn = decision.warn;
+}
+
+static void trace_outcome(const struct delivery *delivery, const struct delivery_recipient *r, int64_t now_ms)
+{
+	static const char *const events[] = {
+		[OUTCOME_DELIVERED] = "delivered",
+		[OUTCOME_FAILED] = "failed",
+		[OUTCOME_DEFERRED] = "deferred",
+	};
+	const struct queue_message *q = &delivery->message->envelope;
+	bool deferred = r->outcome == OUTCOME_DEFERRED;
+	struct log_field fields[] = {
+		LOG_TEXT("to", r->recipient->address),
+		LOG_TEXT("original", r->recipient->original),
+		LOG_TEXT("mailbox", delivery->kind == DELIVERY_MAILBOX ? r->mailbox : VIEW_NONE),
+		LOG_TEXT("host", r->host),
+		LOG_TEXT("reply", r->reply),
+		LOG_NUM("attempt", r->recipient->attempts + 1),
+		LOG_NUM("delay_ms", now_ms - q->received_at_ms),
+		LOG_NUM("next_in_s", deferred ? (r->due_at_ms - now_ms) / 1000 : 0),
+	};
+	size_t count = sizeof fields / sizeof fields[0] - (deferred ? 0 : 1);
+	trace_fields(delivery->dispatcher->server->store, LOG_LEVEL_INFO, q->id, events[r->outcome], count, fields);
+}
+
+static enum err write_outcomes(struct store_job *job, struct db *db)
+{
+	struct settle *s = (struct settle *)(void *)job;
+	enum err err = ERR_OK;
+	if (s->dsn != NULL)
+		err = queue_store_put(db, &s->dsn->envelope);
+	if (err == ERR_OK)
+		err = queue_store_settle(db, s->delivery->message->envelope.id, s->count, s->outcomes, s->spool);
+	return err;
+}
+
+static void settle_free(struct settle *s)
+{
+	struct delivery *delivery = s->delivery;
+	struct message *message = delivery->message;
+	message->users--;
+	dispatcher_message_done(delivery->dispatcher, message, delivery->count);
+	mem_free(delivery->recipients);
+	mem_free(delivery);
+	mem_free(s->outcomes);
+	mem_free(s);
+}
+
+static void outcomes_written(struct store_job *job);
+
+static void submit(struct settle *s)
+{
+	s->job.run = write_outcomes;
+	s->job.done = outcomes_written;
+	store_write(s->delivery->dispatcher->server->store, s->delivery->dispatcher->loop, &s->job);
+}
+
+static void after_commit(struct settle *s)
+{
+	struct dispatcher *d = s->delivery->dispatcher;
+	uint64_t id = s->delivery->message->envelope.id;
+	/* docs/queue-states.md S5: only now is the file garbage. */
+	if (s->spool[0] != '\0')
+		spool_remove(store_folder(d->server->store), s->spool);
+	for (size_t i = 0; i < s->count; i++)
+		if (s->outcomes[i].kind == QUEUE_DEFERRED)
+			dispatcher_note_due(d, s->outcomes[i].due_at_ms);
+	if (s->dsn != NULL) {
+		struct queue_id_text dsn_id = queue_id_format(s->dsn->envelope.id), of = queue_id_format(id);
+		TRACE(d->server->store, LOG_LEVEL_INFO, id, "reported",
+			LOG_TEXT("to", s->delivery->message->envelope.reverse_path), LOG_CSTR("dsn", dsn_id.text));
+		TRACE(d->server->store, LOG_LEVEL_INFO, s->dsn->envelope.id, "accepted", LOG_CSTR("listener", "dsn"),
+			LOG_CSTR("about", of.text), LOG_NUM("size", s->dsn->envelope.size_bytes));
+		dispatcher_take(d, s->dsn);
+		s->dsn = NULL;
+	}
+}
+
+static void outcomes_written(struct store_job *job)
+{
+	struct settle *s = (struct settle *)(void *)job;
+	struct dispatcher *d = s->delivery->dispatcher;
+	if (job->err != ERR_OK) {
+		/* docs/queue-states.md rule 6: the delivery happened, so the outcome is kept and written when that is possible. */
+		LOG(LOG_LEVEL_ERROR, "settle-failed", LOG_CSTR("reason", job->detail));
+		list_append(&d->unsettled, &s->link);
+		loop_timer_set(&d->retry_timer, loop_now_ms(d->loop) + RETRY_MS);
+		return;
+	}
+	after_commit(s);
+	settle_free(s);
+	dispatcher_job_ended(d);
+}
+
+void dispatcher_settle_retry(void *dispatcher)
+{
+	struct dispatcher *d = dispatcher;
+	struct list *link;
+	struct list again;
+	list_init(&again);
+	while ((link = list_take_first(&d->unsettled)) != NULL)
+		list_append(&again, link);
+	while ((link = list_take_first(&again)) != NULL)
+		submit(LIST_ENTRY(link, struct settle, link));
+}
+
+void dispatcher_settle_drop(struct dispatcher *dispatcher)
+{
+	struct list *link;
+	while ((link = list_take_first(&dispatcher->unsettled)) != NULL) {
+		struct settle *s = LIST_ENTRY(link, struct settle, link);
+		message_free(s->dsn);
+		settle_free(s);
+		dispatcher_job_ended(dispatcher);
+	}
+}
+
+static void fill_outcomes(struct settle *s, int64_t now_ms)
+{
+	struct delivery *delivery = s->delivery;
+	s->count = delivery->count;
+	s->outcomes = mem_alloc_array(s->count, sizeof *s->outcomes);
+	for (size_t i = 0; i < s->count; i++) {
+		struct delivery_recipient *r = &delivery->recipients[i];
+		bool deferred = r->outcome == OUTCOME_DEFERRED;
+		s->outcomes[i] = (struct queue_outcome){
+			.index = r->recipient->index,
+			.kind = deferred ? QUEUE_DEFERRED : QUEUE_SETTLED,
+			.attempts = r->recipient->attempts + 1,
+			.due_at_ms = r->due_at_ms,
+			.warned = r->recipient->warned || r->warn,
+			.last_reply = r->reply,
+			.last_host = r->host,
+			.last_attempt_ms = now_ms,
+		};
+	}
+}
+
+static void write_with_dsn(void *owner, enum err err, const char *detail)
+{
+	struct settle *s = owner;
+	if (err == ERR_OK)
+		s->dsn = bounce_make(s->delivery);
+	else
+		LOG(LOG_LEVEL_ERROR, "content-unreadable", LOG_CSTR("reason", detail));
+	if (err == ERR_OK || err == ERR_NOT_FOUND) {
+		submit(s);
+		return;
+	}
+	/* Without the message there is no bounce, and without the bounce nothing may be settled: later. */
+	struct dispatcher *d = s->delivery->dispatcher;
+	struct delivery *delivery = s->delivery;
+	delivery->message->users--;
+	delivery->message->reload_after = true;
+	dispatcher_note_due(d, clock_wall_ms() + 60000);
+	dispatcher_message_done(d, delivery->message, delivery->count);
+	mem_free(delivery->recipients);
+	mem_free(delivery);
+	mem_free(s->outcomes);
+	mem_free(s);
+	dispatcher_job_ended(d);
+}
+
+void dispatcher_settle(struct delivery *delivery)
+{
+	struct dispatcher *d = delivery->dispatcher;
+	int64_t now_ms = clock_wall_ms();
+	for (size_t i = 0; i < delivery->count; i++) {
+		ASSERT(delivery->recipients[i].outcome != OUTCOME_NONE);
+		decide(delivery, &delivery->recipients[i], now_ms);
+		trace_outcome(delivery, &delivery->recipients[i], now_ms);
+	}
+	struct settle *s = mem_alloc(sizeof *s);
+	list_init(&s->link);
+	s->delivery = delivery;
+	fill_outcomes(s, now_ms);
+	dispatcher_job_started(d);
+	if (bounce_is_due(delivery))
+		(void)content_load(d, delivery->message, DSN_SAMPLE_BYTES, write_with_dsn, s);
+	else
+		submit(s);
+}

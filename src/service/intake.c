@@ -1,0 +1,75 @@
+#include "service/intake.h"
+
+#include "base/mem.h"
+#include "service/dispatcher.h"
+#include "store/spool.h"
+
+struct intake {
+	struct store_job job; /* first: the store hands back this address */
+	struct server *server;
+	struct message *message;
+	void (*committed)(void *owner, enum err err, const char *detail);
+	void *owner;
+};
+
+static enum err put(struct store_job *job, struct db *db)
+{
+	struct intake *intake = (struct intake *)(void *)job;
+	return queue_store_put(db, &intake->message->envelope);
+}
+
+static void put_done(struct store_job *job)
+{
+	struct intake *intake = (struct intake *)(void *)job;
+	struct message *message = intake->message;
+	enum err err = job->err;
+	/* LIFE 6/10: the group that held this job is synced: 250 may be said now. */
+	if (err == ERR_OK) {
+		const struct queue_message *q = &message->envelope;
+		TRACE(intake->server->store, LOG_LEVEL_INFO, q->id, "accepted", LOG_TEXT("from", q->reverse_path),
+			LOG_TEXT("client", q->client), LOG_TEXT("account", q->account), LOG_TEXT("listener", q->source),
+			LOG_TEXT("tls", message->tls), LOG_NUM("size", q->size_bytes),
+			LOG_NUM("recipients", q->recipient_count));
+	}
+	if (intake->committed != NULL)
+		intake->committed(intake->owner, err, job->detail);
+	if (err == ERR_OK) {
+		dispatcher_take(intake->server->dispatcher, message);
+	} else {
+		/* docs/queue-states.md S1: no row names the file. */
+		if (message->spool[0] != '\0')
+			spool_remove(store_folder(intake->server->store), message->spool);
+		message_free(message);
+	}
+	server_job_ended(intake->server);
+	mem_free(intake);
+}
+
+struct intake *intake_commit(struct server *server, struct loop *loop, struct message *message,
+	void (*committed)(void *owner, enum err err, const char *detail), void *owner)
+{
+	struct intake *intake = mem_alloc(sizeof *intake);
+	intake->server = server;
+	intake->message = message;
+	intake->committed = committed;
+	intake->owner = owner;
+	intake->job.run = put;
+	intake->job.done = put_done;
+	struct queue_message *q = &message->envelope;
+	q->head = buf_view(&message->head);
+	q->body = buf_view(&message->body);
+	q->spool = view_from_cstr(message->spool);
+	for (size_t i = 0; i < q->recipient_count; i++)
+		q->recipients[i].due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS;
+	message->content_loaded = true;
+	message_count_content(message);
+	server_job_started(server);
+	store_write(server->store, loop, &intake->job);
+	return intake;
+}
+
+void intake_abandon(struct intake *intake)
+{
+	if (intake != NULL)
+		intake->committed = NULL;
+}

@@ -1,0 +1,158 @@
+/* Where a delivery goes: MX hosts (RFC 5321 §5.1), a smart host, or an address literal; then their addresses. */
+#include "service/remote_private.h"
+
+#include "crypto/random.h"
+
+#include <string.h>
+
+static void ask_address(struct remote *remote, uint16_t type);
+
+/* Answers are parsed into the connection's arena: a budget per connection, not per answer. */
+static bool parse(struct remote *remote, const struct resolver_answer *answer, uint16_t type, struct dns_answer *ret)
+{
+	if (answer->err != ERR_OK || answer->bogus)
+		return false;
+	return dns_answer_parse(answer->wire, type, &remote->arena, ret) == ERR_OK;
+}
+
+static uint16_t port(const struct remote *remote)
+{
+	return remote->smarthost != NULL ? remote->smarthost->port : remote->config->delivery.port;
+}
+
+static void add_addresses(struct remote *remote, const struct dns_answer *answer)
+{
+	for (size_t i = 0; i < answer->record_count && remote->address_count < REMOTE_ADDRESSES_MAX; i++)
+		if (net_address_from_bytes(
+			    answer->records[i].data, port(remote), &remote->addresses[remote->address_count]) == ERR_OK)
+			remote->address_count++;
+}
+
+static void address_answered(void *owner, const struct resolver_answer *answer)
+{
+	struct remote *remote = owner;
+	remote->query = NULL;
+	struct dns_answer parsed;
+	uint16_t type = remote->asked_aaaa ? DNS_TYPE_AAAA : DNS_TYPE_A;
+	if (!parse(remote, answer, type, &parsed) || parsed.rcode == DNS_RCODE_SERVFAIL) {
+		remote_set_reason(remote, "451 4.4.3 The address of %.*s can't be looked up%s", VIEW_ARG(remote->host),
+			answer->bogus ? ": its DNSSEC signatures are wrong" : "");
+	} else {
+		add_addresses(remote, &parsed);
+		if (remote->address_count == 0)
+			remote_set_reason(
+				remote, "450 4.4.4 The mail host %.*s has no address", VIEW_ARG(remote->host));
+	}
+	/* IPv4 first, then IPv6: many receivers trust a new sender's IPv4 address more. */
+	if (!remote->asked_aaaa && remote->config->delivery.ipv6) {
+		ask_address(remote, DNS_TYPE_AAAA);
+		return;
+	}
+	remote_next_address(remote);
+}
+
+static void ask_address(struct remote *remote, uint16_t type)
+{
+	char name[256];
+	remote->asked_aaaa = type == DNS_TYPE_AAAA;
+	snprintf(name, sizeof name, "%.*s", VIEW_ARG(remote->host));
+	remote->query = resolver_ask(remote->dispatcher->resolver, name, type, address_answered, remote);
+}
+
+/* A host given as "192.0.2.1" or "[192.0.2.1]" or "[IPv6:…]" needs no DNS. */
+static bool use_literal(struct remote *remote, struct view text)
+{
+	if (text.len >= 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']')
+		text = view_sub(text, 1, text.len - 2);
+	if (view_starts_with_nocase(text, VIEW("IPv6:")))
+		text = view_from(text, 5);
+	if (net_address_parse(text, port(remote), &remote->addresses[0]) != ERR_OK)
+		return false;
+	remote->address_count = 1;
+	return true;
+}
+
+void remote_next_address(struct remote *remote)
+{
+	if (remote->next_address < remote->address_count) {
+		remote->address = &remote->addresses[remote->next_address++];
+		remote->without_tls = false;
+		remote_connect(remote);
+		return;
+	}
+	if (remote->next_host >= remote->host_count) {
+		remote_give_up(remote);
+		return;
+	}
+	remote->host = remote->hosts[remote->next_host++];
+	remote->address_count = remote->next_address = 0;
+	if (use_literal(remote, remote->host)) {
+		remote_next_address(remote);
+		return;
+	}
+	ask_address(remote, DNS_TYPE_A);
+}
+
+static void mx_answered(void *owner, const struct resolver_answer *answer)
+{
+	struct remote *remote = owner;
+	remote->query = NULL;
+	struct dns_answer parsed;
+	struct mx_hosts found;
+	bool ok = parse(remote, answer, DNS_TYPE_MX, &parsed);
+	struct view own[2] = { view_from_cstr(remote->config->hostname),
+		view_from_cstr(remote->config->delivery.ehlo_name) };
+	mx_order(ok ? &parsed : NULL, remote->domain, 2, own, random_below(UINT32_MAX), &found);
+	switch (found.result) {
+	case MX_HOSTS:
+		for (size_t i = 0; i < found.count; i++)
+			remote->hosts[i] = found.names[i];
+		remote->host_count = found.count;
+		remote_next_address(remote);
+		break;
+	case MX_NO_DOMAIN:
+		remote_fail(remote, "550 5.1.2 The domain does not exist");
+		break;
+	case MX_NULL:
+		remote_fail(remote, "556 5.1.10 The domain accepts no mail (null MX)");
+		break;
+	case MX_LOOP:
+		remote_fail(remote, "554 5.4.6 Mail for the domain loops back to this server, which does not know it");
+		break;
+	case MX_TEMPORARY:
+	default:
+		remote_set_reason(remote, "451 4.4.3 The domain's mail hosts can't be looked up%s",
+			answer->bogus ? ": its DNSSEC signatures are wrong" : "");
+		remote_give_up(remote);
+		break;
+	}
+}
+
+void remote_find_hosts(struct remote *remote)
+{
+	if (remote->smarthost != NULL) {
+		remote->host_count = 1;
+		remote->hosts[0] = view_from_cstr(remote->smarthost->host);
+		remote_next_address(remote);
+		return;
+	}
+	if (remote->domain.len > 0 && remote->domain.ptr[0] == '[') {
+		remote->host_count = 1;
+		remote->hosts[0] = remote->domain;
+		if (use_literal(remote, remote->domain)) {
+			remote->host = remote->domain;
+			remote->next_host = 1;
+			remote_next_address(remote);
+		} else {
+			remote_fail(remote, "550 5.1.2 The address literal is not one that can be reached");
+		}
+		return;
+	}
+	char name[256];
+	if (remote->domain.len == 0 || remote->domain.len >= sizeof name || !view_is_ascii(remote->domain)) {
+		remote_fail(remote, "550 5.1.2 The domain is no name that can be looked up");
+		return;
+	}
+	snprintf(name, sizeof name, "%.*s", VIEW_ARG(remote->domain));
+	remote->query = resolver_ask(remote->dispatcher->resolver, name, DNS_TYPE_MX, mx_answered, remote);
+}

@@ -1,0 +1,90 @@
+/* One outgoing connection, or the attempt to get one: shared by the remote_*.c files. */
+#ifndef SERVICE_REMOTE_PRIVATE_H
+#define SERVICE_REMOTE_PRIVATE_H
+
+#include "base/arena.h"
+#include "net/stream.h"
+#include "route/mx.h"
+#include "service/dispatcher_private.h"
+#include "smtp/sender.h"
+
+#define REMOTE_ADDRESSES_MAX 16u
+
+struct remote {
+	struct list link; /* in dispatcher->remotes */
+	struct list idle_link; /* in destination->idle */
+	struct dispatcher *dispatcher;
+	struct destination *destination;
+	struct config *config; /* as it was when the connection was opened */
+	const struct config_smarthost *smarthost; /* in config; NULL: MX */
+	struct view domain; /* MX: of the recipients; in the arena */
+	struct delivery *delivery; /* what it is to carry, or carries */
+
+	/* Where to: hosts in order, addresses of the one at hand. */
+	struct arena arena;
+	size_t host_count, next_host;
+	struct view hosts[MX_HOSTS_MAX];
+	struct view host; /* the one at hand */
+	struct resolver_query *query;
+	bool asked_aaaa;
+	size_t address_count, next_address;
+	struct net_address addresses[REMOTE_ADDRESSES_MAX];
+	const struct net_address *address; /* the one at hand */
+
+	/* The connection. */
+	struct stream *stream;
+	struct smtp_sender *engine;
+	struct loop_timer timer;
+	struct loop_timer idle_timer;
+	bool without_tls; /* TLS failed with this address: once more in clear, where policy allows */
+	bool handshaking;
+	bool starttls; /* the handshake was the engine's wish, not the port's */
+	bool busy; /* inside a handler: freeing waits */
+	bool done; /* to be freed when the stack is clear */
+	bool quitting;
+	uint32_t delivered; /* transactions so far */
+	char reason[240]; /* what went wrong last, for those who wait: "451 4.4.1 …" */
+	bool reason_is_reply; /* the other server said it */
+
+	/* The transaction. */
+	struct smtp_sender_recipient *recipients;
+	struct buf addresses_text; /* what recipients' converted addresses point into */
+	struct buf converted; /* the content as 7 bit, where the server takes no other */
+	bool is_converted;
+	bool elsewhere; /* 421 on a reused connection: to be tried on a fresh one */
+	struct content_job *loading;
+	uint64_t content_at; /* bytes of head and body given so far */
+	int spool_fd;
+	struct remote_read *read; /* a piece of the spool file on its way */
+};
+
+/* remote_hosts.c: finds the hosts, then the addresses one by one. remote_connect() follows for each; when there is none left, remote_give_up(). */
+void remote_find_hosts(struct remote *remote);
+void remote_next_address(struct remote *remote);
+
+/* remote.c */
+void remote_connect(struct remote *remote);
+/* No host took the connection: everybody who waits is deferred with `reason`. */
+void remote_give_up(struct remote *remote);
+/* The destination takes no mail at all. */
+void remote_fail(struct remote *remote, const char *reply);
+void remote_set_reason(struct remote *remote, const char *format, ...) PRINTF_LIKE(2, 3);
+/* "mx.example.net[192.0.2.1]"; valid until the next call on this thread. */
+struct view remote_host_text(const struct remote *remote);
+/* After anything that moved the engine. */
+void remote_go_on(struct remote *remote);
+
+void remote_write_output(struct remote *remote);
+/* Hands the delivery's outcomes on (each recipient has one); the connection is free for the next one. */
+void remote_settle(struct remote *remote);
+/* Takes the next delivery, or goes idle. */
+void remote_ready(struct remote *remote);
+
+/* remote_send.c */
+void remote_begin(struct remote *remote);
+void remote_feed_body(struct remote *remote);
+void remote_recipient_done(struct remote *remote, const struct smtp_sender_event *event);
+/* The transaction is over, or will not take place: gives up what belongs to it. */
+void remote_transaction_clear(struct remote *remote);
+
+#endif

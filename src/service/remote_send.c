@@ -1,0 +1,332 @@
+/* One transaction on an outgoing connection: what is sent, in which form, and what became of each recipient. */
+#include "service/remote_private.h"
+
+#include "base/mem.h"
+#include "mail/address.h"
+#include "mail/downgrade.h"
+#include "mail/header.h"
+#include "store/spool.h"
+
+#include <errno.h>
+#include <idn2.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PIECE_BYTES (64u * 1024)
+#define UNWRITTEN_MAX_BYTES (256u * 1024)
+#define CONVERT_MAX_BYTES (128u * 1024 * 1024)
+
+/* A piece of a spool file, read by a worker; outlives the connection if that goes away meanwhile. */
+struct remote_read {
+	struct worker_job work; /* first */
+	struct remote *remote; /* NULL: gone */
+	struct dispatcher *dispatcher;
+	char name[64];
+	int fd; /* -1: open first */
+	uint64_t at;
+	size_t len;
+	enum err err;
+	uint8_t bytes[PIECE_BYTES];
+};
+
+void remote_transaction_clear(struct remote *remote)
+{
+	content_cancel(remote->loading);
+	remote->loading = NULL;
+	mem_free(remote->recipients);
+	remote->recipients = NULL;
+	buf_clear(&remote->addresses_text);
+	buf_clear(&remote->converted);
+	remote->is_converted = remote->elsewhere = false;
+	remote->content_at = 0;
+	if (remote->read != NULL)
+		remote->read->remote = NULL; /* read_done() closes the file */
+	else if (remote->spool_fd >= 0)
+		close(remote->spool_fd);
+	remote->read = NULL;
+	remote->spool_fd = -1;
+}
+
+/* "user@bücher.example" for a server that knows only ASCII: the domain as A-labels; the local part has no other form. */
+static struct view ascii_address(struct remote *remote, struct view address)
+{
+	size_t at = view_find_last(address, '@');
+	struct view domain = view_from(address, at + 1);
+	if (view_is_ascii(domain))
+		return address;
+	char *utf8 = view_to_cstr(domain);
+	char *a_labels = NULL;
+	struct view result = address;
+	size_t before = remote->addresses_text.len;
+	if (idn2_to_ascii_8z(utf8, &a_labels, IDN2_NONTRANSITIONAL) == IDN2_OK &&
+		buf_append(&remote->addresses_text, view_sub(address, 0, at + 1)) == ERR_OK &&
+		buf_append_cstr(&remote->addresses_text, a_labels) == ERR_OK)
+		result = view_from(buf_view(&remote->addresses_text), before);
+	idn2_free(a_labels);
+	mem_free(utf8);
+	return result;
+}
+
+static bool has_utf8_local(struct view address)
+{
+	return !view_is_ascii(view_sub(address, 0, view_find_last(address, '@')));
+}
+
+/* A message needs SMTPUTF8 when an address or a header field can't be written without it (RFC 6531 §3.4). */
+static bool needs_smtputf8(const struct delivery *delivery)
+{
+	const struct message *m = delivery->message;
+	const struct queue_message *q = &m->envelope;
+	if (!q->smtputf8)
+		return false;
+	if (has_utf8_local(q->reverse_path))
+		return true;
+	for (size_t i = 0; i < delivery->count; i++)
+		if (has_utf8_local(delivery->recipients[i].address))
+			return true;
+	if (!view_is_ascii(buf_view(&m->head)))
+		return true;
+	if (m->spool[0] != '\0')
+		return q->body_type != SMTP_BODY_7BIT; /* its header is in the file: not worth reading for this */
+	struct view body = buf_view(&m->body);
+	return !view_is_ascii(view_sub(body, 0, header_section_length(body)));
+}
+
+static bool must_convert(const struct remote *remote)
+{
+	unsigned extensions = smtp_sender_extensions(remote->engine);
+	switch ((enum smtp_body_type)remote->delivery->message->envelope.body_type) {
+	case SMTP_BODY_8BITMIME:
+		return (extensions & SMTP_EXT_8BITMIME) == 0;
+	case SMTP_BODY_BINARYMIME:
+		return (extensions & SMTP_EXT_BINARYMIME) == 0 || (extensions & SMTP_EXT_CHUNKING) == 0;
+	case SMTP_BODY_7BIT:
+	default:
+		return false;
+	}
+}
+
+static enum err convert(struct remote *remote)
+{
+	const struct message *m = remote->delivery->message;
+	struct buf whole;
+	buf_init(&whole, CONVERT_MAX_BYTES);
+	buf_init(&remote->converted, CONVERT_MAX_BYTES);
+	enum err err = buf_append(&whole, buf_view(&m->head));
+	if (err == ERR_OK)
+		err = buf_append(&whole, buf_view(&m->body));
+	if (err == ERR_OK)
+		err = downgrade_to_7bit(buf_view(&whole), &remote->converted);
+	buf_clear(&whole);
+	remote->is_converted = err == ERR_OK;
+	return err;
+}
+
+/* The addresses as the other server may have them; room is made first, since converted ones are views into one buffer. */
+static enum err fill_recipients(struct remote *remote, bool smtputf8)
+{
+	struct delivery *delivery = remote->delivery;
+	size_t room = 0;
+	for (size_t i = 0; i < delivery->count; i++)
+		room += delivery->recipients[i].address.len * 4 + 64;
+	if (!smtputf8) {
+		enum err err = buf_reserve(&remote->addresses_text, room + ADDRESS_PATH_MAX_BYTES * 4);
+		if (err != ERR_OK)
+			return err;
+	}
+	remote->recipients = mem_alloc_array(delivery->count, sizeof *remote->recipients);
+	for (size_t i = 0; i < delivery->count; i++) {
+		const struct delivery_recipient *r = &delivery->recipients[i];
+		remote->recipients[i] = (struct smtp_sender_recipient){
+			.address = smtputf8 ? r->address : ascii_address(remote, r->address),
+			.notify = r->recipient->notify,
+			.orcpt = r->recipient->orcpt,
+		};
+	}
+	return ERR_OK;
+}
+
+static void refuse(struct remote *remote, enum outcome_kind outcome, const char *format, const char *detail)
+{
+	struct buf text = { 0 };
+	if (buf_append_format(&text, "%s%s%s", format, detail[0] != '\0' ? ": " : "", detail) == ERR_OK)
+		delivery_set_all(remote->delivery, outcome, buf_view(&text), VIEW_NONE);
+	buf_clear(&text);
+	remote_settle(remote);
+	remote_ready(remote);
+}
+
+static void begin(struct remote *remote)
+{
+	struct delivery *delivery = remote->delivery;
+	const struct queue_message *q = &delivery->message->envelope;
+	bool smtputf8 = needs_smtputf8(delivery);
+	if (smtputf8 && (smtp_sender_extensions(remote->engine) & SMTP_EXT_SMTPUTF8) == 0) {
+		refuse(remote, OUTCOME_FAILED,
+			"553 5.6.7 The next server does not take addresses or headers that are not ASCII (SMTPUTF8)",
+			"");
+		return;
+	}
+	if (must_convert(remote) && convert(remote) != ERR_OK) {
+		refuse(remote, OUTCOME_FAILED,
+			"554 5.6.3 The message can't be turned into the 7-bit form that the next server takes",
+			err_detail());
+		return;
+	}
+	if (fill_recipients(remote, smtputf8) != ERR_OK) {
+		refuse(remote, OUTCOME_DEFERRED, "451 4.3.0 Too many addresses to convert", "");
+		return;
+	}
+	struct smtp_sender_transaction transaction = {
+		.reverse_path = smtputf8 ? q->reverse_path : ascii_address(remote, q->reverse_path),
+		.recipient_count = delivery->count,
+		.recipients = remote->recipients,
+		.size_bytes = remote->is_converted ? remote->converted.len : q->size_bytes,
+		.body = remote->is_converted ? SMTP_BODY_7BIT : (enum smtp_body_type)q->body_type,
+		.smtputf8 = smtputf8,
+		.ret = (enum smtp_ret)q->ret,
+		.envid = q->envid,
+	};
+	enum err err = smtp_sender_begin(remote->engine, &transaction);
+	ASSERT(err == ERR_OK);
+}
+
+static void content_ready(void *owner, enum err err, const char *detail)
+{
+	struct remote *remote = owner;
+	bool was_loading = remote->loading != NULL;
+	remote->loading = NULL;
+	if (err == ERR_NOT_FOUND) {
+		/* An operator removed it a moment ago. */
+		struct delivery *delivery = remote->delivery;
+		remote->delivery = NULL;
+		delivery_drop(delivery);
+		remote_ready(remote);
+	} else if (err != ERR_OK) {
+		refuse(remote, OUTCOME_DEFERRED, "451 4.3.0 The message can't be read from the queue", detail);
+	} else {
+		begin(remote);
+	}
+	if (was_loading)
+		remote_go_on(remote);
+}
+
+void remote_begin(struct remote *remote)
+{
+	size_t spool_max = must_convert(remote) ? CONVERT_MAX_BYTES : 0;
+	remote->loading = content_load(remote->dispatcher, remote->delivery->message, spool_max, content_ready, remote);
+}
+
+static void read_piece(struct worker_job *work)
+{
+	struct remote_read *r = (struct remote_read *)(void *)work;
+	uint64_t size = 0;
+	if (r->fd < 0)
+		r->err = spool_open(store_folder(r->dispatcher->server->store), r->name, &r->fd, &size);
+	while (r->err == ERR_OK && r->len < sizeof r->bytes) {
+		ssize_t n = pread(r->fd, r->bytes + r->len, sizeof r->bytes - r->len, (off_t)(r->at + r->len));
+		if (n == 0)
+			break;
+		if (n > 0)
+			r->len += (size_t)n;
+		else if (errno != EINTR)
+			r->err = ERR_IO;
+	}
+}
+
+static void read_done(struct worker_job *work)
+{
+	struct remote_read *r = (struct remote_read *)(void *)work;
+	struct dispatcher *d = r->dispatcher;
+	struct remote *remote = r->remote;
+	if (remote == NULL) {
+		if (r->fd >= 0)
+			close(r->fd);
+	} else {
+		remote->read = NULL;
+		remote->spool_fd = r->fd;
+		remote->content_at += r->len;
+		bool last = remote->content_at >= remote->delivery->message->envelope.size_bytes;
+		/* A short or unreadable file must never pass for the whole message. */
+		if (r->err != ERR_OK || (r->len == 0 && !last) ||
+			smtp_sender_body(remote->engine, view_of(r->bytes, r->len), last) != ERR_OK)
+			smtp_sender_abort(remote->engine);
+		else
+			remote_feed_body(remote);
+		remote_go_on(remote);
+	}
+	mem_free(r);
+	dispatcher_job_ended(d);
+}
+
+static void ask_for_piece(struct remote *remote)
+{
+	const struct message *m = remote->delivery->message;
+	struct remote_read *r = mem_alloc(sizeof *r);
+	r->remote = remote;
+	r->dispatcher = remote->dispatcher;
+	memcpy(r->name, m->spool, sizeof r->name);
+	r->fd = remote->spool_fd;
+	r->at = remote->content_at - m->head.len;
+	r->work.work = read_piece;
+	r->work.done = read_done;
+	if (worker_pool_run(remote->dispatcher->server->workers, remote->dispatcher->loop, &r->work) != ERR_OK) {
+		mem_free(r);
+		smtp_sender_abort(remote->engine);
+		return;
+	}
+	remote->read = r;
+	dispatcher_job_started(remote->dispatcher);
+}
+
+/* What comes next from memory: of the converted content, or of head and body. Empty at its end. */
+static struct view next_piece(const struct remote *remote)
+{
+	const struct message *m = remote->delivery->message;
+	size_t at = (size_t)remote->content_at;
+	if (remote->is_converted)
+		return view_sub(buf_view(&remote->converted), at, PIECE_BYTES);
+	if (at < m->head.len)
+		return view_from(buf_view(&m->head), at);
+	return m->spool[0] != '\0' ? VIEW_NONE : view_sub(buf_view(&m->body), at - m->head.len, PIECE_BYTES);
+}
+
+void remote_feed_body(struct remote *remote)
+{
+	while (remote->read == NULL && remote->engine != NULL && remote->stream != NULL &&
+		smtp_sender_wants_body(remote->engine) && stream_unwritten(remote->stream) < UNWRITTEN_MAX_BYTES) {
+		const struct message *m = remote->delivery->message;
+		uint64_t total = remote->is_converted ? remote->converted.len : m->envelope.size_bytes;
+		struct view piece = next_piece(remote);
+		if (piece.len == 0 && remote->content_at < total) {
+			ask_for_piece(remote);
+			return;
+		}
+		remote->content_at += piece.len;
+		if (smtp_sender_body(remote->engine, piece, remote->content_at >= total) != ERR_OK) {
+			smtp_sender_abort(remote->engine);
+			return;
+		}
+		remote_write_output(remote);
+	}
+}
+
+void remote_recipient_done(struct remote *remote, const struct smtp_sender_event *event)
+{
+	bool is_421 = event->reply.code == 421 && event->stage == SMTP_STAGE_MAIL;
+	if (is_421 && remote->delivered > 0 && !remote->delivery->connection_lost) {
+		remote->elsewhere = true; /* "enough on this connection" */
+		return;
+	}
+	enum outcome_kind outcome = smtp_reply_is_positive(&event->reply) ? OUTCOME_DELIVERED
+		: smtp_reply_is_permanent(&event->reply)                  ? OUTCOME_FAILED
+									  : OUTCOME_DEFERRED;
+	struct buf text = { 0 };
+	if (smtp_reply_describe(&event->reply, &text) != ERR_OK)
+		buf_reset(&text);
+	delivery_set_outcome(remote->delivery, event->index, outcome, buf_view(&text),
+		event->made_here ? VIEW_NONE : remote_host_text(remote));
+	remote->delivery->recipients[event->index].dsn_passed_on = (smtp_sender_extensions(remote->engine) &
+									   SMTP_EXT_DSN) != 0;
+	buf_clear(&text);
+}

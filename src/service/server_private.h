@@ -1,0 +1,71 @@
+/* What the parts of the running server share. Everything here is immutable after start, thread-safe by itself, or belongs to the
+ * thread named beside it. */
+#ifndef SERVICE_SERVER_PRIVATE_H
+#define SERVICE_SERVER_PRIVATE_H
+
+#include "config/config.h"
+#include "net/loop.h"
+#include "net/tls.h"
+#include "net/worker.h"
+#include "service/domains.h"
+#include "smtp/reply.h"
+#include "service/message.h"
+#include "service/trace.h"
+#include "store/store.h"
+
+#include <pthread.h>
+
+struct connection_limits;
+struct dispatcher;
+struct login_throttle;
+struct receive_loop;
+
+struct server {
+	pthread_mutex_t settings_lock; /* over config and tls: replaced by a reload */
+	struct config *config;
+	struct tls_context *tls; /* of the listeners; NULL: none */
+
+	struct store *store;
+	struct worker_pool *workers; /* bodies, mailboxes */
+	struct worker_pool *password_workers;
+	struct domains *domains;
+	struct memory_budget body_memory;
+	_Atomic uint64_t last_message_id;
+
+	pthread_mutex_t limits_lock; /* over the two below */
+	struct connection_limits *connections;
+	struct login_throttle *logins;
+
+	_Atomic uint32_t sessions; /* open on the receive loops and the control socket */
+	_Atomic uint32_t jobs; /* store and worker jobs of those, under way: waited for at the end */
+
+	struct loop *main_loop; /* main thread */
+	size_t receive_count;
+	struct receive_loop *receivers; /* each its own thread */
+	struct dispatcher *dispatcher; /* deliver thread */
+	_Atomic bool stopping;
+};
+
+static inline void server_job_started(struct server *server)
+{
+	atomic_fetch_add_explicit(&server->jobs, 1, memory_order_relaxed);
+}
+static inline void server_job_ended(struct server *server)
+{
+	atomic_fetch_sub_explicit(&server->jobs, 1, memory_order_release);
+}
+
+/* The settings in force, referenced: the caller unrefs. Any thread. */
+struct config *server_config(struct server *server);
+struct tls_context *server_tls(struct server *server);
+/* Counts a connection against the limits; false: *ret_reply says why not (421 …) and nothing was counted. Any thread. */
+bool server_connection_open(struct server *server, const struct net_address *peer, const struct config_limits *limits,
+	struct smtp_reply *ret_reply);
+void server_connection_closed(struct server *server, const struct net_address *peer);
+/* May this address try to log in now (too many failures lately)? Any thread. */
+bool server_login_allowed(struct server *server, const struct net_address *peer);
+void server_login_failed(struct server *server, const struct net_address *peer);
+/* A fresh queue id. Any thread. */
+uint64_t server_next_message_id(struct server *server);
+
+#endif

@@ -1,0 +1,178 @@
+/* LIFE 3/10: may this client send from here, to there? */
+#include "base/mem.h"
+#include "policy/relay.h"
+#include "service/smtp_in_lookup.h"
+
+void smtp_in_on_connect(struct smtp_in *session, const struct smtp_event *event)
+{
+	(void)event;
+	LOG(LOG_LEVEL_DEBUG, "connected", LOG_TEXT("client", smtp_in_client(session)),
+		LOG_CSTR("listener", smtp_in_kind_name(session)));
+	struct smtp_reply reply;
+	if (session->server->stopping)
+		reply = smtp_reply_make(
+			421, "4.3.2", "%s is stopping, please try again in a minute", session->config->hostname);
+	else
+		reply = smtp_reply_make(220, NULL, "%s ESMTP Postrider", session->config->hostname);
+	smtp_in_answer(session, &reply);
+}
+
+void smtp_in_on_helo(struct smtp_in *session, const struct smtp_event *event)
+{
+	(void)event;
+	struct smtp_reply reply = smtp_reply_make(250, NULL, "%s", session->config->hostname);
+	smtp_in_answer(session, &reply);
+}
+
+static struct relay_client relay_client(const struct smtp_in *session)
+{
+	bool logged_in = session->account.len > 0 && !session->point->is_local;
+	return (struct relay_client){
+		.is_submission = session->point->kind != LISTENER_MX,
+		.has_tls = stream_is_tls(session->stream),
+		.is_trusted = session->trusted,
+		.account = logged_in ? buf_view(&session->account) : VIEW_NONE,
+	};
+}
+
+static void begin_message(struct smtp_in *session, struct view reverse_path, const struct smtp_mail_parameters *mail)
+{
+	smtp_in_transaction_clear(session);
+	struct message *m = message_new(&session->server->body_memory);
+	struct queue_message *q = &m->envelope;
+	q->reverse_path = message_keep(m, reverse_path);
+	q->envid = message_keep(m, mail->envid);
+	q->ret = (unsigned)mail->ret;
+	q->body_type = (unsigned)mail->body;
+	q->smtputf8 = mail->smtputf8;
+	q->account = message_keep(m, buf_view(&session->account));
+	q->client = message_keep(m, smtp_in_client(session));
+	q->source = message_keep(m, view_from_cstr(smtp_in_kind_name(session)));
+	session->message = m;
+}
+
+static enum relay_mailbox mailbox_of(const struct lookup *lookup)
+{
+	if (lookup->job.err != ERR_OK)
+		return RELAY_MAILBOX_UNAVAILABLE;
+	static const enum relay_mailbox known[] = {
+		[DIRECTORY_NOT_OURS] = RELAY_MAILBOX_NOT_OURS,
+		[DIRECTORY_UNKNOWN] = RELAY_MAILBOX_UNKNOWN,
+		[DIRECTORY_FOUND] = RELAY_MAILBOX_FOUND,
+	};
+	return known[lookup->result.result];
+}
+
+static void answer_sender(struct smtp_in *session, const struct relay_sender *sender)
+{
+	struct relay_client client = relay_client(session);
+	struct smtp_reply reply;
+	if (relay_allows_sender(&client, sender, &reply)) {
+		reply = smtp_reply_make(250, "2.1.0", "Sender ok");
+	} else {
+		LOG(LOG_LEVEL_INFO, "rejected", LOG_TEXT("client", smtp_in_client(session)),
+			LOG_TEXT("account", client.account), LOG_TEXT("from", sender->address),
+			LOG_TEXT("reason", smtp_reply_text(&reply)));
+		smtp_in_transaction_clear(session);
+	}
+	smtp_in_answer(session, &reply);
+}
+
+/* An account sends as itself and as the addresses that are delivered to it. */
+static void sender_found(struct smtp_in *session, const struct lookup *lookup)
+{
+	const struct directory_lookup *found = &lookup->result;
+	struct relay_sender sender = { .address = lookup->address, .mailbox = mailbox_of(lookup) };
+	struct view *accounts = mem_alloc_array(found->target_count, sizeof *accounts);
+	for (size_t i = 0; sender.mailbox == RELAY_MAILBOX_FOUND && i < found->target_count; i++)
+		if (found->targets[i].is_mailbox)
+			accounts[sender.account_count++] = found->targets[i].mailbox;
+	sender.accounts = accounts;
+	answer_sender(session, &sender);
+	mem_free(accounts);
+}
+
+void smtp_in_on_mail(struct smtp_in *session, const struct smtp_event *event)
+{
+	begin_message(session, event->address, &event->mail);
+	struct relay_client client = relay_client(session);
+	if (client.account.len > 0 && event->address.len > 0) {
+		smtp_in_lookup(session, event, sender_found);
+		return;
+	}
+	struct relay_sender sender = { .address = event->address, .mailbox = RELAY_MAILBOX_NOT_OURS };
+	answer_sender(session, &sender);
+}
+
+/* Adds what one RCPT leads to; its own DSN wishes travel with every target (RFC 3461 §5.2.7.2). */
+static enum err add_targets(struct smtp_in *session, const struct lookup *lookup)
+{
+	const struct directory_lookup *found = &lookup->result;
+	for (size_t i = 0; i < found->target_count; i++) {
+		struct queue_recipient r = {
+			.address = found->targets[i].address,
+			.orcpt = lookup->rcpt.orcpt,
+			.notify = lookup->rcpt.notify,
+		};
+		if (!view_eq(r.address, lookup->address))
+			r.original = lookup->address;
+		enum err err = message_add_recipient(session->message, &r);
+		if (err != ERR_OK)
+			return err;
+	}
+	return ERR_OK;
+}
+
+static void refuse_recipient(struct smtp_in *session, struct view address, const struct smtp_reply *reply)
+{
+	LOG(LOG_LEVEL_INFO, "rejected", LOG_TEXT("client", smtp_in_client(session)),
+		LOG_TEXT("from", session->message->envelope.reverse_path), LOG_TEXT("to", address),
+		LOG_TEXT("reason", smtp_reply_text(reply)));
+	smtp_in_answer(session, reply);
+}
+
+static struct smtp_reply too_many(void)
+{
+	return smtp_reply_make(452, "4.5.3", "Too many recipients, send the others in another message");
+}
+
+static void recipient_found(struct smtp_in *session, const struct lookup *lookup)
+{
+	struct relay_client client = relay_client(session);
+	struct relay_recipient recipient = { .address = lookup->address, .mailbox = mailbox_of(lookup) };
+	struct smtp_reply reply;
+	if (lookup->job.err == ERR_LIMIT)
+		reply = smtp_reply_make(550, "5.4.6", "This alias leads to too many addresses, or to itself");
+	else if (relay_allows_recipient(&client, &recipient, &reply))
+		reply = add_targets(session, lookup) == ERR_OK ? smtp_reply_make(250, "2.1.5", "Recipient ok")
+							       : too_many();
+	if (lookup->job.err != ERR_OK)
+		LOG(LOG_LEVEL_ERROR, "directory-failed", LOG_TEXT("to", lookup->address),
+			LOG_CSTR("reason", lookup->job.detail));
+	if (smtp_reply_is_positive(&reply))
+		smtp_in_answer(session, &reply);
+	else
+		refuse_recipient(session, lookup->address, &reply);
+}
+
+void smtp_in_on_rcpt(struct smtp_in *session, const struct smtp_event *event)
+{
+	/* Ours (also "postmaster" alone): the directory knows. */
+	if (event->domain.len == 0 || domains_contain(session->server->domains, event->domain)) {
+		smtp_in_lookup(session, event, recipient_found);
+		return;
+	}
+	struct relay_client client = relay_client(session);
+	struct relay_recipient recipient = { .address = event->address, .mailbox = RELAY_MAILBOX_NOT_OURS };
+	struct smtp_reply reply;
+	if (!relay_allows_recipient(&client, &recipient, &reply)) {
+		refuse_recipient(session, event->address, &reply);
+		return;
+	}
+	struct queue_recipient r = {
+		.address = event->address, .orcpt = event->rcpt.orcpt, .notify = event->rcpt.notify
+	};
+	reply = message_add_recipient(session->message, &r) == ERR_OK ? smtp_reply_make(250, "2.1.5", "Recipient ok")
+								      : too_many();
+	smtp_in_answer(session, &reply);
+}
