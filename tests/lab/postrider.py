@@ -11,6 +11,17 @@ from . import base
 from .postfix import read_maildir
 
 BINARY = os.environ.get("POSTRIDER", os.path.join(base.ROOT, "build", "release", "postrider"))
+
+
+def _is_sanitized():
+    try:
+        with open(BINARY, "rb") as f:
+            return bool(re.search(rb"__[at]san_init", f.read()))
+    except OSError:
+        return False
+
+
+SANITIZED = _is_sanitized()
 RUN_AS = "nobody"  # started as root, it becomes this user: the drop of privileges is part of every test
 SANITIZER = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:|Sanitizer:DEADLYSIGNAL|ASSERT")
 
