@@ -243,7 +243,7 @@ static void begin_stop(struct running *r)
 	struct server *s = &r->server;
 	if (atomic_exchange(&s->stopping, true))
 		return;
-	LOG(LOG_LEVEL_INFO, "stopping");
+	LOG(LOG_LEVEL_INFO, "stopping", LOG_NUM("sessions", atomic_load(&s->sessions)));
 	service_notify("STOPPING=1");
 	control_stop(r->control);
 	r->control = NULL;
@@ -370,7 +370,7 @@ int server_run(const char *config_path)
 	atomic_store(&r->server.stopping, true);
 	stop_everything(r);
 	if (code == EX_OK)
-		LOG(LOG_LEVEL_INFO, "stopped");
+		LOG(LOG_LEVEL_INFO, "stopped", LOG_CSTR("hostname", r->server.config->hostname));
 	log_flush();
 	running_clear(r);
 	mem_free(r);
