@@ -231,9 +231,10 @@ static void set_options(const struct smtp_in *session, struct smtp_receiver_opti
 	o->smtputf8 = o->chunking = o->dsn = true;
 	o->message_size_max_bytes = limits->message_size_bytes;
 	o->recipients_max = limits->recipients_per_message;
-	o->commands_max = limits->commands_per_session;
+	/* What bounds strangers would only get in the way of the operator's own shop or newsletter. */
+	o->commands_max = session->trusted ? 0 : limits->commands_per_session;
 	o->errors_max = limits->errors_per_session;
-	o->transactions_max = limits->messages_per_session;
+	o->transactions_max = session->trusted ? 0 : limits->messages_per_session;
 	o->auth_failures_max = limits->auth_failures_per_session;
 	o->command_timeout_ms = limits->idle_timeout_ms;
 	o->data_timeout_ms = limits->data_timeout_ms;
