@@ -74,7 +74,9 @@ static void write_down(struct receiver_driver *driver, const struct smtp_event *
 		put(&driver->body, event->body);
 		return;
 	}
-	flush_body(driver);
+	/* Between two chunks there may be an EHLO that is refused. */
+	if (event->kind != SMTP_EVENT_HELO)
+		flush_body(driver);
 	put_cstr(log, event->kind == SMTP_EVENT_HELO && event->is_ehlo ? "EHLO" : names[event->kind]);
 	if (event->kind == SMTP_EVENT_MAIL || event->kind == SMTP_EVENT_RCPT) {
 		put_cstr(log, " <");
