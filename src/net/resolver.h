@@ -17,18 +17,21 @@ struct resolver_options {
 	uint32_t timeout_ms; /* per question, all attempts: 20,000 when 0 */
 };
 struct resolver_answer {
-	enum err err; /* ERR_OK: an answer of some rcode arrived; ERR_TIMEOUT, ERR_IO: none */
+	enum err err; /* ERR_OK: an answer of some rcode arrived; ERR_TIMEOUT, ERR_IO: none; ERR_SYNTAX: no name to ask for */
 	unsigned rcode; /* 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN … */
 	bool secure; /* DNSSEC-validated */
-	bool bogus; /* validation failed: treat as a temporary failure */
-	struct view wire; /* the whole message; borrowed during the call */
+	bool bogus; /* validation failed: treat as a temporary failure (rcode is SERVFAIL, and wire empty) */
+	const char *why_bogus; /* the validator's sentence; NULL if there is none. Borrowed during the call */
+	struct view wire; /* the whole message, if err is ERR_OK and the servers were of some use (else empty, with rcode SERVFAIL);
+			   * borrowed during the call */
 };
 
 /* NULL with err_detail(). */
 struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options);
+/* Cancels what is open. NULL is fine. Before loop_free(). */
 void resolver_free(struct resolver *resolver);
 /* `name` without trailing dot, A-labels; type as in dns/message.h. answered() is called once, later, from the loop,
- * unless the query is cancelled first. */
+ * unless the query is cancelled first; the handle is no more once it was called. */
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, uint16_t type,
 	void (*answered)(void *owner, const struct resolver_answer *answer), void *owner);
 /* NULL is fine. */

@@ -94,7 +94,7 @@ static bool set_server_name(SSL *ssl, const char *name)
 	/* SSL_set_tlsext_host_name() without its cast that clang refuses; the name is copied. */
 	void *copied = (void *)(uintptr_t)name;
 	return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, copied) == 1 &&
-	       SSL_set1_host(ssl, name) == 1;
+		SSL_set1_host(ssl, name) == 1;
 }
 
 void stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name, uint32_t timeout_ms)
