@@ -91,8 +91,8 @@ static void report_unknown(const cfg_t *cfg, const char *written, const char *no
 		config_errors_add(reader->errors, line_of(cfg), "unknown %s `%s` in %s; did you mean `%.*s`?", noun,
 			shown.text, where.text, VIEW_ARG(nearest.best));
 	else
-		config_errors_add(reader->errors, line_of(cfg),
-			"unknown %s `%s` in %s; `postrider check --keys` lists all", noun, shown.text, where.text);
+		config_errors_add(reader->errors, line_of(cfg), "unknown %s `%s` in %s; see postrider.conf(5)", noun,
+			shown.text, where.text);
 }
 
 static bool is_unknown(const struct config_section_kind *kind, const char *name)

@@ -232,7 +232,7 @@ static const struct error_case error_cases[] = {
 		"hostnam = \"a\"\nlimits {\n conections = 1\n zzz = {1,2}\n}\nhostnam = \"b\"\n",
 		"t:1: unknown key `hostnam` in the top of the file; did you mean `hostname`?\n"
 		"t:3: unknown key `conections` in section `limits`; did you mean `connections`?\n"
-		"t:4: unknown key `zzz` in section `limits`; `postrider check --keys` lists all\n"
+		"t:4: unknown key `zzz` in section `limits`; see postrider.conf(5)\n"
 		"t:6: unknown key `hostnam` in the top of the file; did you mean `hostname`?\n" },
 	{ "key of another section", "message_size = \"1M\"\nlog { hostname = \"x\" }",
 		"t:1: unknown key `message_size` in the top of the file; it belongs in section `limits`\n"
