@@ -79,8 +79,8 @@ static void append_label(struct name *name, struct view label)
 	}
 }
 
-/* RFC 1035 §4.1.4. *ret_end is behind the name where it stands (not where a pointer led). A pointer must lead back before the part
- * of the name that it ends, so there are no loops. */
+/* RFC 1035 §4.1.4. *ret_end is behind the name where it stands (not where a pointer led). A pointer must lead back
+ * before the part of the name that it ends, so there are no loops. */
 static enum err parse_name(struct view wire, size_t at, struct name *ret, size_t *ret_end)
 {
 	size_t end = 0;
@@ -235,14 +235,16 @@ static enum err convert(struct view wire, const struct raw_record *raw, struct a
 
 /* The message */
 
-/* RFC 1035 §4.1.1, §4.1.2: one question of ours, answered. Fills the head and, as the name to begin with, the question's. */
+/* RFC 1035 §4.1.1, §4.1.2: one question of ours, answered. Fills the head and, as the name to begin with, the
+ * question's. */
 static enum err parse_head(struct message *message)
 {
 	struct view wire = message->wire;
 	if (wire.len < HEADER_BYTES || wire.len > UINT16_MAX)
 		return ERR_SYNTAX;
 	uint16_t flags = read_u16(wire, 2);
-	/* A truncated answer may lack the very record that matters; asking again over TCP was the resolver's business. */
+	/* A truncated answer may lack the very record that matters; asking again over TCP was the resolver's
+	 * business. */
 	if ((flags & FLAG_RESPONSE) == 0 || (flags & FLAG_TRUNCATED) != 0 || read_u16(wire, 4) != 1)
 		return ERR_SYNTAX;
 	message->rcode = flags & 15u;

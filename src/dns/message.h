@@ -1,4 +1,5 @@
-/* DNS answers (RFC 1035 wire form) parsed into records. Pure; bounded; compression loops and lies about lengths are ERR_SYNTAX. */
+/* DNS answers (RFC 1035 wire form) parsed into records. Pure; bounded; compression loops and lies about lengths are
+ * ERR_SYNTAX. */
 #ifndef DNS_MESSAGE_H
 #define DNS_MESSAGE_H
 
@@ -19,7 +20,8 @@ enum {
 enum { DNS_RCODE_NOERROR = 0, DNS_RCODE_SERVFAIL = 2, DNS_RCODE_NXDOMAIN = 3 };
 
 struct dns_record {
-	struct view owner; /* lower-case name without trailing dot, as after following CNAMEs; bytes outside [a-z0-9-_] as \DDD */
+	/* Lower-case name without trailing dot, as after following CNAMEs; bytes outside [a-z0-9-_] as \DDD. */
+	struct view owner;
 	uint16_t type;
 	uint32_t ttl_s;
 	uint16_t preference; /* MX; SRV: priority */
@@ -35,8 +37,8 @@ struct dns_answer {
 	struct dns_record *records;
 	uint32_t ttl_s; /* smallest of those used; 0 if there were none */
 };
-/* Parses the answer to a question (name is compared without case). At most 16 CNAMEs are followed. All memory from the arena.
- * ERR_SYNTAX (a truncated message, too), ERR_LIMIT (the arena's budget, or more than 64 CNAMEs). */
+/* Parses the answer to a question (name is compared without case). At most 16 CNAMEs are followed. All memory from
+ * the arena. ERR_SYNTAX (a truncated message, too), ERR_LIMIT (the arena's budget, or more than 64 CNAMEs). */
 enum err dns_answer_parse(struct view wire, uint16_t type, struct arena *arena, struct dns_answer *ret) MUST_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Laws: parsing the same bytes twice gives the same; names are written in their one canonical form; and an answer written again
- * without compression, about its final name, parses to the same records.
+ * Laws: parsing the same bytes twice gives the same; names are written in their one canonical form; and an answer
+ * written again without compression, about its final name, parses to the same records.
  */
 #include "dns/message.h"
 

@@ -15,10 +15,10 @@
 
 /* A message is written as text: words separated by spaces.
  *   H<flags hex>,<questions>,<answers>   header        n<name>  uncompressed name ("n." is the root)
- *   q<type>       type and class IN                    r<type>,<ttl>,<length>  type, class IN, ttl, rdlength (maybe a lie)
+ *   q<type>       type and class IN                    r<type>,<ttl>,<length>  type, IN, ttl, rdlength (maybe a lie)
  *   r<type>,<ttl> the same with the length of what stands between this and the next ";"
  *   p<offset>     compression pointer                  b<byte> s<u16> d<u32>   numbers        x<hex>   raw bytes
- *   t<text>       length byte and text                 l<text>  a label (length byte and text, without the root behind) */
+ *   t<text>       length byte and text                 l<text>  a label (as t; the root does not follow) */
 static void put(struct buf *wire, uint64_t n, unsigned bytes)
 {
 	while (bytes-- > 0)

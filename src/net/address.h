@@ -1,4 +1,4 @@
-/* Internet addresses with port; IPv4, IPv6; IPv4-mapped IPv6 counts as IPv4 (mapped ones are unmapped on the way in). */
+/* Internet addresses with port; IPv4 and IPv6. IPv4-mapped IPv6 counts as IPv4 (it is unmapped on the way in). */
 #ifndef NET_ADDRESS_H
 #define NET_ADDRESS_H
 
@@ -21,7 +21,8 @@ enum err net_address_parse(struct view ip, uint16_t port, struct net_address *re
 /* From 4 or 16 raw bytes (A, AAAA). */
 enum err net_address_from_bytes(struct view raw, uint16_t port, struct net_address *ret) MUST_CHECK;
 void net_address_from_sockaddr(const struct sockaddr *sa, socklen_t len, struct net_address *ret);
-/* A listen specification: "*:25" (IPv4 and IPv6: two addresses), "127.0.0.1:2525", "[::1]:587", ":25" as "*:25". Fills at most 2. */
+/* A listen specification: "*:25" (IPv4 and IPv6: two addresses), "127.0.0.1:2525", "[::1]:587", ":25" as "*:25".
+ * Fills at most 2. */
 enum err net_address_parse_listen(struct view spec, struct net_address ret[2], size_t *ret_count) MUST_CHECK;
 /* "192.0.2.1" or "2001:db8::1"; text is NUL-terminated. */
 struct net_address_text {

@@ -104,7 +104,8 @@ static bool is_about_one_connection(int error)
 	}
 }
 
-/* No descriptors or memory: the connection stays in the queue and the socket stays readable, so without a pause this would spin. */
+/* No descriptors or memory: the connection stays in the queue and the socket stays readable, so without a pause this
+ * would spin. */
 static void pause_for_a_while(struct listener *listener, int error)
 {
 	if (!listener->complained)

@@ -12,7 +12,8 @@ struct loop;
 
 /* NULL with err_detail() if the system refuses. */
 struct loop *loop_new(const char *name);
-/* Runs what was posted and not yet run, so that nothing leaks. Streams, timers and resolvers on it go first. NULL is fine. */
+/* Runs what was posted and not yet run, so that nothing leaks. Streams, timers and resolvers on it go first. NULL is
+ * fine. */
 void loop_free(struct loop *loop);
 /* Runs on the calling thread until loop_stop(). */
 void loop_run(struct loop *loop);
@@ -30,7 +31,8 @@ struct loop_task {
 };
 void loop_post(struct loop *loop, struct loop_task *task);
 
-/* A timer, embedded in its owner. Zero-initialise, loop_timer_init(), set as often as needed, loop_timer_clear() before the owner goes. */
+/* A timer, embedded in its owner. Zero-initialise, loop_timer_init(), set as often as needed, loop_timer_clear()
+ * before the owner goes. */
 struct loop_timer {
 	struct loop *loop;
 	void (*fired)(void *owner);
@@ -39,8 +41,8 @@ struct loop_timer {
 	int64_t due_ms;
 };
 void loop_timer_init(struct loop_timer *timer, struct loop *loop, void (*fired)(void *owner), void *owner);
-/* Monotonic time at which fired() is called once; replaces an earlier setting; INT64_MAX unsets. Moving a timer later is nearly
- * free (it is re-armed when the old time comes), so call it after each piece of input. */
+/* Monotonic time at which fired() is called once; replaces an earlier setting; INT64_MAX unsets. Moving a timer later
+ * is nearly free (it is re-armed when the old time comes), so call it after each piece of input. */
 void loop_timer_set(struct loop_timer *timer, int64_t due_ms);
 void loop_timer_clear(struct loop_timer *timer);
 

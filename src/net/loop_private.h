@@ -1,6 +1,6 @@
 /*
- * The loop's inside, for the files of this folder. One round is: wait, run what became ready, run what was deferred, run
- * what was posted. Deferring is how "never from inside the call" is kept without a system call.
+ * The loop's inside, for the files of this folder. One round is: wait, run what became ready, run what was deferred,
+ * run what was posted. Deferring is how "never from inside the call" is kept without a system call.
  */
 #ifndef NET_LOOP_PRIVATE_H
 #define NET_LOOP_PRIVATE_H
@@ -14,7 +14,8 @@
 
 #define LOOP_READ_BYTES 65536u
 
-/* Work for the end of this round, on the loop's own thread. Zero-initialise and set run; deferring twice runs it once. */
+/* Work for the end of this round, on the loop's own thread. Zero-initialise and set run; deferring twice runs it
+ * once. */
 struct loop_defer {
 	struct list link;
 	void (*run)(struct loop_defer *defer);
@@ -36,7 +37,8 @@ struct loop {
 	struct event_base *base;
 	char *name;
 	struct loop_clock *clock;
-	/* The one buffer that all streams read into; plain_buffer (what TLS decrypted) exists from the first TLS stream on. */
+	/* The one buffer that all streams read into; plain_buffer (what TLS decrypted) exists from the first TLS
+	 * stream on. */
 	uint8_t *read_buffer;
 	uint8_t *plain_buffer;
 	struct buf tls_output; /* encrypted bytes on their way to the kernel; empty between calls */

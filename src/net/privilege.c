@@ -65,7 +65,8 @@ enum err privilege_make_folder(const char *path, const char *user)
 	return ERR_OK;
 }
 
-/* Each step is checked by asking the system again: a drop that silently does not happen would be the worst of outcomes. */
+/* Each step is checked by asking the system again: a drop that silently does not happen would be the worst of
+ * outcomes. */
 static enum err become(const char *user, uid_t uid, gid_t gid)
 {
 	/* The user's own further groups, such as one that may read TLS keys; none of root's. */

@@ -108,8 +108,9 @@ static bool configure(struct ub_ctx *unbound, const struct resolver_options *opt
 			return false;
 	if (!set_servers(unbound, options) || !set_trust_anchor(unbound, options->trust_anchor_file))
 		return false;
-	/* libunbound answers for the reserved .test itself; laboratories, and our tests, have real zones there (RFC 6761 §6.2). This
-	 * also ends the configuration: what is wrong with it is said now, not with the first question. */
+	/* libunbound answers for the reserved .test itself; laboratories, and our tests, have real zones there (RFC
+	 * 6761 §6.2). This also ends the configuration: what is wrong with it is said now, not with the first
+	 * question. */
 	return !unbound_failed(ub_ctx_zone_remove(unbound, "test."), "start the resolver with the trust anchor",
 		options->trust_anchor_file != NULL ? options->trust_anchor_file : DEFAULT_TRUST_ANCHOR);
 }
@@ -193,8 +194,8 @@ static void on_timeout(void *owner)
 	deliver(&query->delivery);
 }
 
-/* libunbound's answer. It may come from inside ub_resolve_event(), and libunbound must not be called or freed from here: so it is
- * copied, and delivered from the loop. */
+/* libunbound's answer. It may come from inside ub_resolve_event(), and libunbound must not be called or freed from
+ * here: so it is copied, and delivered from the loop. */
 static void on_answer(
 	void *arg, int rcode, void *packet, int packet_len, int security, char *why_bogus, int rate_limited)
 {

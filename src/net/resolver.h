@@ -17,13 +17,13 @@ struct resolver_options {
 	uint32_t timeout_ms; /* per question, all attempts: 20,000 when 0 */
 };
 struct resolver_answer {
-	enum err err; /* ERR_OK: an answer of some rcode arrived; ERR_TIMEOUT, ERR_IO: none; ERR_SYNTAX: no name to ask for */
+	enum err err; /* ERR_OK: an answer of some rcode; ERR_TIMEOUT, ERR_IO: none; ERR_SYNTAX: not a name */
 	unsigned rcode; /* 0 NOERROR, 2 SERVFAIL, 3 NXDOMAIN … */
 	bool secure; /* DNSSEC-validated */
 	bool bogus; /* validation failed: treat as a temporary failure (rcode is SERVFAIL, and wire empty) */
 	const char *why_bogus; /* the validator's sentence; NULL if there is none. Borrowed during the call */
-	struct view wire; /* the whole message, if err is ERR_OK and the servers were of some use (else empty, with rcode SERVFAIL);
-			   * borrowed during the call */
+	/* The whole message, borrowed during the call; empty if there is none worth having (then rcode is SERVFAIL). */
+	struct view wire;
 };
 
 /* NULL with err_detail(). */

@@ -33,7 +33,8 @@ static struct stream *new_stream(struct loop *loop, int fd, const struct stream_
 	stream->turn.run = on_turn;
 	list_init(&stream->leftover.link);
 	loop_timer_init(&stream->timer, loop, on_timer, stream);
-	/* Replies are written whole; waiting for more would only add a delay. Not for Unix sockets, which need no such thing. */
+	/* Replies are written whole; waiting for more would only add a delay. Not for Unix sockets, which need no
+	 * such thing. */
 	int on = 1;
 	if (fd >= 0)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -67,8 +68,8 @@ static bool start_connecting(struct stream *stream, const struct net_address *so
 	if (stream->fd < 0)
 		return false;
 	if (source != NULL) {
-		/* The port is chosen at connect(), so that connections to different peers may share one. Where that is not known,
-		 * bind() chooses. */
+		/* The port is chosen at connect(), so that connections to different peers may share one. Where that
+		 * is not known, bind() chooses. */
 		int on = 1;
 		(void)setsockopt(stream->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
 		if (bind(stream->fd, &source->any, source->len) != 0)
@@ -236,8 +237,8 @@ void stream_resume(struct stream *stream)
 
 static void finish_closing(struct stream *stream)
 {
-	/* close() with unread input would send a reset, which may overtake our last reply and destroy it unread (RFC 9293 §3.6.1).
-	 * So only our direction is closed, until the peer has seen that and closes, too. */
+	/* close() with unread input would send a reset, which may overtake our last reply and destroy it unread (RFC
+	 * 9293 §3.6.1). So only our direction is closed, until the peer has seen that and closes, too. */
 	if (shutdown(stream->fd, SHUT_WR) != 0) {
 		stream_fail(stream, err_from_errno(errno), "cannot close the connection: %s", strerror(errno));
 		return;

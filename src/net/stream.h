@@ -1,7 +1,7 @@
 /*
- * One TCP connection on a loop, plain or TLS, non-blocking. Reading goes through the loop's one shared buffer: an idle
- * stream owns no buffers. Handler functions are called only from the loop, never from inside a stream_*() call, and never
- * after stream_free().
+ * One TCP connection on a loop, plain or TLS, non-blocking. Reading goes through the loop's one shared buffer: an
+ * idle stream owns no buffers. Handler functions are called only from the loop, never from inside a stream_*() call,
+ * and never after stream_free().
  */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
@@ -16,16 +16,17 @@ struct stream;
 struct stream_handler {
 	/* Outgoing connection: established (ERR_OK) or failed (then only stream_free() is left to do). */
 	void (*connected)(void *owner, enum err err);
-	/* Bytes arrived; returns how many were used. What was not used is kept (at most one read's worth), reading stops, and
-	 * input() is called again with the rest after stream_resume(). */
+	/* Bytes arrived; returns how many were used. What was not used is kept (at most one read's worth), reading
+	 * stops, and input() is called again with the rest after stream_resume(). */
 	size_t (*input)(void *owner, struct view in);
-	/* Everything written has been handed to the kernel; called only when stream_unwritten() had been above 0 (the kernel did not take
-	 * it at once). */
+	/* Everything written has been handed to the kernel; called only when stream_unwritten() had been above 0 (the
+	 * kernel did not take it at once). */
 	void (*drained)(void *owner);
-	/* End of a TLS handshake started with stream_start_tls(); after a failure only stream_free() is left to do (no closed()). */
+	/* End of a TLS handshake started with stream_start_tls(); after a failure only stream_free() is left to do
+	 * (no closed()). */
 	void (*tls_done)(void *owner, enum err err);
-	/* The peer closed (ERR_CLOSED) or the connection broke (err_detail()): only stream_free() is left to do. Called once at most;
-	 * not noticed while input is kept, unless a write fails. */
+	/* The peer closed (ERR_CLOSED) or the connection broke (err_detail()): only stream_free() is left to do.
+	 * Called once at most; not noticed while input is kept, unless a write fails. */
 	void (*closed)(void *owner, enum err err);
 };
 
@@ -41,15 +42,16 @@ void stream_free(struct stream *stream);
 void stream_write(struct stream *stream, struct view bytes);
 /* Bytes kept because the peer reads slowly. Owners stop producing above a limit and go on at drained(). */
 size_t stream_unwritten(const struct stream *stream);
-/* Free the stream once everything is written (or after linger_ms): a polite last reply. The owner hears nothing more from it and
- * must forget the pointer. */
+/* Free the stream once everything is written (or after linger_ms): a polite last reply. The owner hears nothing more
+ * from it and must forget the pointer. */
 void stream_close_after_write(struct stream *stream, uint32_t linger_ms);
 /* Offer the kept input again, from the loop. */
 void stream_resume(struct stream *stream);
 
-/* Starts the handshake once everything written so far has left. `server_name` (client side) is for SNI and, if the context verifies,
- * for the name check. tls_done() follows, within timeout_ms. Input that arrived in clear is NOT passed on after this call.
- * What is written before tls_done() is held back and goes encrypted. A stream starts TLS once. */
+/* Starts the handshake once everything written so far has left. `server_name` (client side) is for SNI and, if the
+ * context verifies, for the name check. tls_done() follows, within timeout_ms. Input that arrived in clear is NOT
+ * passed on after this call. What is written before tls_done() is held back and goes encrypted. A stream starts TLS
+ * once. */
 void stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name, uint32_t timeout_ms);
 bool stream_is_tls(const struct stream *stream);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; "" without TLS. Borrowed. */

@@ -56,8 +56,8 @@ void stream_reading_off(struct stream *stream)
 	stream->reading = false;
 }
 
-/* Calls input(). After stream_start_tls() in it clear input is not passed on, and after stream_close_after_write() nobody wants
- * any: then the phase is another, and what was not used is dropped. */
+/* Calls input(). After stream_start_tls() in it clear input is not passed on, and after stream_close_after_write()
+ * nobody wants any: then the phase is another, and what was not used is dropped. */
 static enum stream_flow offer(struct stream *stream, struct view in, size_t *ret_used)
 {
 	stream_enter(stream);

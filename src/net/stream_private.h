@@ -1,8 +1,9 @@
 /*
  * The inside of a stream, shared by stream.c (life and death), stream_io.c (bytes in and out) and stream_tls.c.
  *
- * Handlers run only from the event callbacks and from the turn that loop_defer() asks for. A handler may free the stream: every
- * call is bracketed by stream_enter() and stream_leave(), and after a false (or STREAM_GONE) nothing of the stream is touched.
+ * Handlers run only from the event callbacks and from the turn that loop_defer() asks for. A handler may free the
+ * stream: every call is bracketed by stream_enter() and stream_leave(), and after a false (or STREAM_GONE) nothing of
+ * the stream is touched.
  */
 #ifndef NET_STREAM_PRIVATE_H
 #define NET_STREAM_PRIVATE_H

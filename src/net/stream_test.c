@@ -148,7 +148,8 @@ static void no_handlers_are_needed(void **state)
 	pair_clear(&pair);
 }
 
-/* The owner may free the stream from every handler. (That nothing is touched afterwards is for the address sanitizer to see.) */
+/* The owner may free the stream from every handler. (That nothing is touched afterwards is for the address sanitizer
+ * to see.) */
 
 static bool b_is_gone(struct pair *pair)
 {

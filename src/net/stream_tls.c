@@ -1,7 +1,7 @@
 /*
- * TLS on a stream. OpenSSL never touches the socket: a BIO hands it the bytes of the last read, and takes what it has to say into
- * the loop's output buffer, which then leaves with one send(). So there is one system call in each direction, no rule about
- * repeated writes to obey, and no buffer in an idle connection.
+ * TLS on a stream. OpenSSL never touches the socket: a BIO hands it the bytes of the last read, and takes what it has
+ * to say into the loop's output buffer, which then leaves with one send(). So there is one system call in each
+ * direction, no rule about repeated writes to obey, and no buffer in an idle connection.
  */
 #include "net/stream_private.h"
 
@@ -113,7 +113,8 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 		SSL_set_connect_state(tls->ssl);
 	else
 		SSL_set_accept_state(tls->ssl);
-	/* Whatever came in clear is gone with this: a command injected before the handshake never counts (RFC 3207 §4.2). */
+	/* Whatever came in clear is gone with this: a command injected before the handshake never counts (RFC 3207
+	 * §4.2). */
 	buf_clear(&stream->kept);
 	stream->kept_at = 0;
 	stream->paused = false;
@@ -183,7 +184,8 @@ enum stream_flow stream_tls_handshake(struct stream *stream, struct view raw)
 
 /* Input */
 
-/* Decrypts what there is, up to one buffer full. Why it stopped is OpenSSL's word for it; SSL_ERROR_NONE: the buffer is full. */
+/* Decrypts what there is, up to one buffer full. Why it stopped is OpenSSL's word for it; SSL_ERROR_NONE: the buffer
+ * is full. */
 static size_t decrypt(struct stream *stream, int *ret_why)
 {
 	struct loop *loop = stream->loop;

@@ -1,4 +1,5 @@
-/* Two ends of a connection on one loop, for the stream tests. Each callback is counted; the loop stops when `until` holds. */
+/* Two ends of a connection on one loop, for the stream tests. Each callback is counted; the loop stops when `until`
+ * holds. */
 #ifndef NET_TESTING_STREAMS_H
 #define NET_TESTING_STREAMS_H
 

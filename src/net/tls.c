@@ -15,7 +15,8 @@ struct tls_context {
 	enum tls_verify verify;
 };
 
-/* Forward secrecy and authenticated encryption first; what follows is for peers that have neither, and is better than clear text. */
+/* Forward secrecy and authenticated encryption first; what follows is for peers that have neither, and is better than
+ * clear text. */
 #define CIPHERS                                                                                                        \
 	"ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:HIGH:!aNULL:!eNULL:!PSK:!SRP:!DSS:!ARIA:!CAMELLIA:"       \
 	"!AESCCM:!3DES"
@@ -96,7 +97,8 @@ static bool load_key(SSL_CTX *ssl, const char *certificate_file, const char *pat
 		return true;
 	if (passphrase_asked)
 		err_set(ERR_CONFIG,
-			"the TLS key file %s is protected by a passphrase; remove it: openssl pkey -in … -out …", path);
+			"the TLS key file %s is protected by a passphrase; remove it: openssl pkey -in OLD -out NEW",
+			path);
 	else if (mismatch || ok == 1)
 		err_set(ERR_CONFIG, "the TLS key in %s does not belong to the certificate in %s", path,
 			certificate_file);

@@ -1,4 +1,5 @@
-/* TLS contexts over OpenSSL 3: reference-counted, so that a reload can replace one while connections still use the old. */
+/* TLS contexts over OpenSSL 3: reference-counted, so that a reload can replace one while connections still use the
+ * old. */
 #ifndef NET_TLS_H
 #define NET_TLS_H
 
