@@ -33,9 +33,9 @@ static void write_header_line(struct writer *w, struct view line)
 {
 	while (line.len > MAIL_LINE_MAX_BYTES) {
 		size_t at = MAIL_LINE_MAX_BYTES;
-		while (at > 1 && line.ptr[at] != ' ' && line.ptr[at] != '\t')
+		while (at > 0 && line.ptr[at] != ' ' && line.ptr[at] != '\t')
 			at--;
-		/* The piece in front must not be blank, or it would look like the end of the header to some. */
+		/* No blank to fold at; or only blanks in front of it, which would look like the end of the header to some. */
 		if (view_trim(view_sub(line, 0, at)).len == 0) {
 			refuse(w, "a header line is too long to be folded");
 			return;

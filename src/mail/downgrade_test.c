@@ -9,6 +9,7 @@
 #define B64 "Content-Transfer-Encoding: base64\r\n"
 #define MP "Content-Type: multipart/mixed; boundary=b\r\n"
 #define X100 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx "
+#define W "wwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwwww"
 #define X1000 X100 X100 X100 X100 X100 X100 X100 X100 X100 X100
 
 struct downgrade_case {
@@ -68,6 +69,7 @@ static const struct downgrade_case cases[] = {
 		"A: " X100 X100 X100 X100 X100 X100 X100 X100
 		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 		"\r\n " X100 "\r\n\r\n" },
+	{ "long header word", "A:" W W W W W W W W W W "\r\nB: \n\r\n", NULL },
 	{ "header with 8 bits", "Subject: " AE "\r\n\r\nbody", NULL },
 	{ "part's header with 8 bits", MV MP "\r\n--b\r\nContent-Disposition: x; filename=" AE "\r\n\r\nx\r\n--b--\r\n",
 		NULL },
