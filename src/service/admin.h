@@ -1,0 +1,80 @@
+/*
+ * Administration as values: one JSON request → one JSON result, inside a transaction that the caller opened. The running server
+ * calls it in a store job for requests from its control socket; the command line calls it on the store it opened itself. So
+ * every rule about domains, accounts, aliases and the queue is written once, and there are never two writers.
+ *
+ * A request is {"command": "domain.add", "arguments": {"domain": "example.com"}}. Commands, arguments → result:
+ *   domain.add | domain.remove     domain                  → {"domain"}
+ *   domain.list                                            → {"domains": ["example.com"]}
+ *   account.add                    address, password_hash? → {"address"}     (an argon2id hash; never a clear password)
+ *   account.password               address, password_hash  → {"address"}
+ *   account.remove                 address                 → {"address"}     (mail on disk stays)
+ *   account.list                   domain?                 → {"accounts": [{"address", "can_log_in"}]}
+ *   alias.add                      alias, targets          → {"alias", "targets"}
+ *   alias.remove                   alias, targets?         → {"alias"}
+ *   alias.list                     domain?                 → {"aliases": [{"alias", "targets"}]}
+ *   queue.list                     domain?, sender?, held?, deferred?, after?, limit?
+ *                                  → {"messages": [message], "next": id or null}    (at most 1,000 messages; go on with after = next)
+ *   queue.show                     id                      → message with "head" and "header"
+ *   queue.retry | hold | release | remove
+ *                                  ids, or domain?, sender?, held?, or all: true
+ *                                  → {"changed": recipients, "not_found": [ids]}
+ *   queue.summary                                          → {"messages", "recipients", "deferred", "held", "bytes", "oldest_ms"}
+ * Arguments that a command does not know are errors, so that a misspelt filter never means "everything".
+ */
+#ifndef SERVICE_ADMIN_H
+#define SERVICE_ADMIN_H
+
+#include "store/queue_store.h"
+
+#include <jansson.h>
+
+/* A request line is at most this long, its newline included. */
+#define ADMIN_REQUEST_MAX_BYTES (1024u * 1024)
+
+struct admin_context {
+	int64_t now_ms; /* wall clock */
+	const char *data_folder; /* for the header of a spooled message; NULL: leave that out */
+	const char *postmaster; /* config->postmaster: this account is not removed; NULL: none */
+};
+
+struct admin_spool_name {
+	char name[64];
+};
+/* What the caller does after the commit. Zero-initialised it is empty. */
+struct admin_effects {
+	bool directory_changed; /* domains, accounts or aliases */
+	bool queue_changed; /* queue_action was done … */
+	enum queue_action queue_action;
+	size_t message_count; /* … to these messages, or, when this is 0, to everything that matches the filter */
+	uint64_t *messages;
+	struct queue_filter filter; /* its views point into `text` */
+	struct buf text;
+	size_t spool_count;
+	struct admin_spool_name *spools; /* spool files to remove after the commit */
+};
+/* Frees; the effects are empty and usable again. */
+void admin_effects_clear(struct admin_effects *effects);
+
+/* False: the request only reads, and needs no writing transaction. Unknown commands count as reading (they are refused). */
+bool admin_request_writes(const json_t *request);
+
+/* Runs one request. ERR_OK with a new reference in *ret_result; else a plain sentence in err_detail(): ERR_SYNTAX (bad request),
+ * ERR_NOT_FOUND, ERR_EXISTS, ERR_STATE, or what the store says. After an error the caller rolls back. *ret_effects (cleared by the
+ * caller) is filled only on ERR_OK. Blocking: for a store thread, or a program without threads. */
+enum err admin_run(struct db *db, const struct admin_context *context, const json_t *request, json_t **ret_result,
+	struct admin_effects *ret_effects) MUST_CHECK;
+
+/* The answer that goes back, as one line with its newline: {"ok":true,"result":…}, or {"ok":false,"error":sentence,"code":err_name}.
+ * `result` is borrowed (NULL on errors). ERR_LIMIT when it does not fit into the buffer. */
+enum err admin_format_answer(enum err err, const char *detail, const json_t *result, struct buf *out) MUST_CHECK;
+
+/* Reads a request line (with or without its newline). NULL with err_detail() when it is no JSON object. A new reference. */
+json_t *admin_parse_request(struct view line);
+
+/* A domain as it is stored: lower-case A-labels; "Bücher.example" → "xn--bcher-kva.example". ERR_SYNTAX with a sentence. */
+enum err admin_normalise_domain(struct view domain, struct buf *out) MUST_CHECK;
+/* "local@domain" with the domain as above and the local part's quotes dropped where they are not needed. ERR_SYNTAX. */
+enum err admin_normalise_address(struct view address, struct buf *out) MUST_CHECK;
+
+#endif
