@@ -129,7 +129,7 @@ static void set_remote(struct dsn_report_recipient *r, struct view value)
 static const struct {
 	const char *name;
 	void (*set)(struct dsn_report_recipient *r, struct view value);
-	bool begins; /* stands once per recipient, near the start: another one means another recipient */
+	bool begins; /* stands once per recipient, in whatever place: another one means another recipient */
 } fields[] = {
 	{ "Original-Recipient", set_original, true },
 	{ "Final-Recipient", set_final, true },
@@ -144,7 +144,7 @@ static struct dsn_report_recipient *recipient_for(
 	struct dsn_report *report, struct dsn_report_recipient *current, size_t field)
 {
 	bool again = current != NULL && fields[field].begins &&
-		(field == 0 ? current->original.len > 0 || current->final.len > 0 : current->final.len > 0);
+		(field == 0 ? current->original.len : current->final.len) > 0;
 	if (current != NULL && !again)
 		return current;
 	if (report->recipient_count == DSN_REPORT_RECIPIENTS_MAX) {

@@ -43,6 +43,10 @@ static void test_parse(void **state)
 			HEAD STATUS "Final-Recipient: rfc822; a@b\r\nAction: failed\r\n"
 				    "Final-Recipient: rfc822; c@d\r\nAction: relayed\r\n" TAIL,
 			">a@b failed  : @|>c@d relayed  : @|", "Subject: x" },
+		{ "fields in another order",
+			HEAD STATUS "Action: failed\r\nFinal-Recipient: rfc822;a@b\r\nOriginal-Recipient: "
+				    "rfc822;c@d\r\nStatus: 5.1.1\r\n" TAIL,
+			"c@d>a@b failed 5.1.1 : @|", "Subject: x" },
 		{ "base64",
 			HEAD "--b\r\nContent-Type: message/delivery-status\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 			     "RmluYWwtUmVjaXBpZW50OiByZmM4MjI7YUBiDQpTdGF0dXM6IDUuMC4wDQo=\r\n" TAIL,
