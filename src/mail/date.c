@@ -154,6 +154,11 @@ static bool take_zone(struct view *rest, int64_t *ret)
 		return true;
 	}
 	struct view name = take_run(rest, false);
+	/* "EST5EDT" is seen: what it says first is meant. */
+	size_t tail = 0;
+	while (name.len > 0 && tail < rest->len && ascii_is_alnum(rest->ptr[tail]))
+		tail++;
+	*rest = view_from(*rest, tail);
 	for (size_t i = 0; i < sizeof zones / sizeof zones[0]; i++)
 		if (view_eq_nocase(name, zones[i].name))
 			*ret = zones[i].hours * 60;
