@@ -5,7 +5,9 @@
 #include <string.h>
 
 #define BUCKETS_FIRST 64u
-#define BLOCK_FIRST_MS 30000
+
+/* A burst for one destination is carried by few connections that prove themselves first. */
+#define WINDOW_FIRST 2u
 
 struct destination_table {
 	struct destination **buckets;
@@ -69,11 +71,16 @@ static void grow(struct destination_table *table)
 	mem_free(old);
 }
 
+static bool destination_has_room(const struct destination *d)
+{
+	return d->connections < d->connections_max && d->connections < d->window;
+}
+
 /* Puts the destination into, or takes it out of, the ring of runnable ones, as its state asks. */
 static void settle_place(struct destination_table *table, struct destination *d)
 {
 	bool wanted = d->waiting_count > 0 && d->blocked_until_ms == 0 &&
-		(d->connections < d->connections_max || !list_is_empty(&d->idle));
+		(destination_has_room(d) || !list_is_empty(&d->idle));
 	bool placed = !list_is_empty(&d->runnable_link);
 	if (wanted && !placed)
 		list_append(&table->runnable, &d->runnable_link);
@@ -104,6 +111,7 @@ struct destination *destination_get(struct destination_table *table, struct view
 		list_init(&d->runnable_link);
 		list_init(&d->waiting);
 		list_init(&d->idle);
+		d->window = WINDOW_FIRST;
 		*at = d;
 		table->count++;
 	}
@@ -155,7 +163,6 @@ struct list *destination_take(struct destination_table *table, struct destinatio
 
 void destination_opened(struct destination_table *table, struct destination *destination)
 {
-	ASSERT(destination->connections < destination->connections_max);
 	destination->connections++;
 	settle_place(table, destination);
 }
@@ -170,17 +177,20 @@ void destination_closed(struct destination_table *table, struct destination *des
 void destination_succeeded(struct destination_table *table, struct destination *destination)
 {
 	destination->failures = 0;
+	if (destination->window < destination->connections_max)
+		destination->window++;
 	set_blocked(table, destination, 0);
 }
 
-void destination_failed(
-	struct destination_table *table, struct destination *destination, int64_t now_ms, int64_t max_ms)
+void destination_failed(struct destination_table *table, struct destination *destination, int64_t now_ms,
+	int64_t first_ms, int64_t max_ms)
 {
 	uint32_t doublings = destination->failures < 16 ? destination->failures : 16;
-	int64_t wait_ms = (int64_t)BLOCK_FIRST_MS << doublings;
+	int64_t wait_ms = first_ms << doublings;
 	if (wait_ms > max_ms)
 		wait_ms = max_ms;
 	destination->failures++;
+	destination->window = WINDOW_FIRST;
 	set_blocked(table, destination, now_ms + wait_ms);
 }
 

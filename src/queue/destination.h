@@ -17,6 +17,7 @@ struct destination {
 	size_t waiting_count;
 	uint32_t connections; /* open or opening */
 	uint32_t connections_max;
+	uint32_t window; /* how many it may have by now: begins small, grows with success up to connections_max */
 	uint32_t failures; /* connection attempts that failed, in a row */
 	char reason[240]; /* why the last one failed: told to those who wait; "" if none did */
 	int64_t blocked_until_ms; /* monotonic; 0: not blocked */
@@ -42,14 +43,14 @@ void destination_add_first(struct destination_table *table, struct destination *
 /* Takes the next delivery, or NULL. */
 struct list *destination_take(struct destination_table *table, struct destination *destination);
 
-/* Counts of connections; opening one when there is no room is a bug. */
+/* Counts of connections. */
 void destination_opened(struct destination_table *table, struct destination *destination);
 void destination_closed(struct destination_table *table, struct destination *destination);
-/* A connection worked: failures and block are forgotten. */
+/* A connection worked, or carried a message: failures and block are forgotten, and one more connection may be opened. */
 void destination_succeeded(struct destination_table *table, struct destination *destination);
-/* No host could be reached: the destination is left alone for 30 s, doubling up to max_ms. */
-void destination_failed(
-	struct destination_table *table, struct destination *destination, int64_t now_ms, int64_t max_ms);
+/* No host could be reached: the destination is left alone for first_ms, doubling up to max_ms. */
+void destination_failed(struct destination_table *table, struct destination *destination, int64_t now_ms,
+	int64_t first_ms, int64_t max_ms);
 
 /* The next destination that has waiting deliveries, room for a connection (or an idle one) and is not blocked, in turn; NULL: none. It is put at
  * the end of the ring, so that none starves. */

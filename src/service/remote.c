@@ -10,7 +10,7 @@
 #define ARENA_BYTES (1024u * 1024)
 #define TLS_HANDSHAKE_MS 60000u
 #define LINGER_MS 2000u
-#define DEAD_MAX_MS (60 * 60 * 1000)
+#define BLOCK_FIRST_MS 30000
 
 static void remote_free(struct remote *remote)
 {
@@ -98,6 +98,13 @@ static void settle_waiting(struct remote *remote, enum outcome_kind outcome, str
 	}
 }
 
+/* A dead destination is looked at again soon, but not sooner than one of its recipients would be tried again anyway. */
+static int64_t block_first_ms(const struct remote *remote)
+{
+	int64_t retry_ms = remote->config->queue.retry_first_ms;
+	return retry_ms < BLOCK_FIRST_MS ? retry_ms : BLOCK_FIRST_MS;
+}
+
 void remote_give_up(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
@@ -112,7 +119,8 @@ void remote_give_up(struct remote *remote)
 	/* Others may have a connection that works: then only this attempt failed. */
 	if (destination->connections <= 1 || destination->failures > 0) {
 		snprintf(destination->reason, sizeof destination->reason, "%s", remote->reason);
-		destination_failed(d->destinations, destination, loop_now_ms(d->loop), DEAD_MAX_MS);
+		destination_failed(d->destinations, destination, loop_now_ms(d->loop), block_first_ms(remote),
+			remote->config->queue.retry_max_ms);
 		loop_timer_set(&d->unblock_timer, destination_unblock(d->destinations, loop_now_ms(d->loop)));
 		settle_waiting(remote, OUTCOME_DEFERRED, view_from_cstr(remote->reason));
 	}
@@ -248,6 +256,11 @@ static void handle(struct remote *remote, const struct smtp_sender_event *event)
 		remote_recipient_done(remote, event);
 		break;
 	case SMTP_SENDER_DONE:
+		if (remote->next_host_wanted) {
+			remote_transaction_clear(remote);
+			next_after_failure(remote);
+			break;
+		}
 		if (remote->elsewhere && put_back(remote)) {
 			end(remote);
 			break;
@@ -321,8 +334,20 @@ static void on_drained(void *owner)
 
 static void connection_over(struct remote *remote, const char *reason)
 {
-	if (remote->engine != NULL)
-		smtp_sender_closed(remote->engine, reason);
+	if (remote->engine != NULL) {
+		struct smtp_sender *engine = remote->engine;
+		smtp_sender_closed(engine, reason);
+		struct smtp_sender_event event;
+		remote->busy = true;
+		while (!remote->done && remote->engine == engine && smtp_sender_next(engine, &event))
+			handle(remote, &event);
+		/* Before a transaction the engine has nothing to report; the delivery that waits for it still wants another host. */
+		if (!remote->done && remote->engine == engine) {
+			remote_set_reason(remote, "451 4.4.2 %.*s: %s", VIEW_ARG(remote_host_text(remote)), reason);
+			next_after_failure(remote);
+		}
+		remote->busy = false;
+	}
 	remote_go_on(remote);
 }
 

@@ -34,11 +34,14 @@ static void address_answered(void *owner, const struct resolver_answer *answer)
 	remote->query = NULL;
 	struct dns_answer parsed;
 	uint16_t type = remote->asked_aaaa ? DNS_TYPE_AAAA : DNS_TYPE_A;
-	if (!parse(remote, answer, type, &parsed) || parsed.rcode == DNS_RCODE_SERVFAIL) {
+	bool ok = parse(remote, answer, type, &parsed);
+	if (!ok || (parsed.rcode != DNS_RCODE_NOERROR && parsed.rcode != DNS_RCODE_NXDOMAIN)) {
+		remote->no_address_is_final = false;
 		remote_set_reason(remote, "451 4.4.3 The address of %.*s can't be looked up%s", VIEW_ARG(remote->host),
 			answer->bogus ? ": its DNSSEC signatures are wrong" : "");
 	} else {
 		add_addresses(remote, &parsed);
+		remote->no_address_is_final = remote->address_count == 0 && remote->no_address_is_final;
 		if (remote->address_count == 0)
 			remote_set_reason(
 				remote, "450 4.4.4 The mail host %.*s has no address", VIEW_ARG(remote->host));
@@ -76,12 +79,17 @@ void remote_next_address(struct remote *remote)
 {
 	if (remote->next_address < remote->address_count) {
 		remote->address = &remote->addresses[remote->next_address++];
+		remote->no_address_is_final = false;
 		remote->without_tls = false;
 		remote_connect(remote);
 		return;
 	}
 	if (remote->next_host >= remote->host_count) {
-		remote_give_up(remote);
+		/* No MX record and no address, or MX records that all lead nowhere: waiting will not mend it. */
+		if (remote->no_address_is_final && remote->smarthost == NULL)
+			remote_fail(remote, "550 5.4.4 No mail host of the domain has an address");
+		else
+			remote_give_up(remote);
 		return;
 	}
 	remote->host = remote->hosts[remote->next_host++];
@@ -130,6 +138,7 @@ static void mx_answered(void *owner, const struct resolver_answer *answer)
 
 void remote_find_hosts(struct remote *remote)
 {
+	remote->no_address_is_final = true;
 	if (remote->smarthost != NULL) {
 		remote->host_count = 1;
 		remote->hosts[0] = view_from_cstr(remote->smarthost->host);

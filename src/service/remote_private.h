@@ -52,6 +52,8 @@ struct remote {
 	struct buf converted; /* the content as 7 bit, where the server takes no other */
 	bool is_converted;
 	bool elsewhere; /* 421 on a reused connection: to be tried on a fresh one */
+	bool next_host_wanted; /* MAIL was deferred, and another host may take it */
+	bool no_address_is_final; /* every host so far: DNS said for sure that it has no address */
 	struct content_job *loading;
 	uint64_t content_at; /* bytes of head and body given so far */
 	int spool_fd;

@@ -37,7 +37,7 @@ void remote_transaction_clear(struct remote *remote)
 	remote->recipients = NULL;
 	buf_clear(&remote->addresses_text);
 	buf_clear(&remote->converted);
-	remote->is_converted = remote->elsewhere = false;
+	remote->is_converted = remote->elsewhere = remote->next_host_wanted = false;
 	remote->content_at = 0;
 	if (remote->read != NULL)
 		remote->read->remote = NULL; /* read_done() closes the file */
@@ -316,6 +316,12 @@ void remote_recipient_done(struct remote *remote, const struct smtp_sender_event
 	bool is_421 = event->reply.code == 421 && event->stage == SMTP_STAGE_MAIL;
 	if (is_421 && remote->delivered > 0 && !remote->delivery->connection_lost) {
 		remote->elsewhere = true; /* "enough on this connection" */
+		return;
+	}
+	/* The whole transaction was deferred before any recipient was asked for: the next host may do better (RFC 5321 §5.1). */
+	bool more = remote->next_address < remote->address_count || remote->next_host < remote->host_count;
+	if (event->stage == SMTP_STAGE_MAIL && smtp_reply_is_transient(&event->reply) && !event->made_here && more) {
+		remote->next_host_wanted = true;
 		return;
 	}
 	enum outcome_kind outcome = smtp_reply_is_positive(&event->reply) ? OUTCOME_DELIVERED
