@@ -236,8 +236,12 @@ enum err dsn_write_text(const struct dsn *dsn, bool returned_full, struct buf *o
 	write_text(&w, ".\r\n\r\n");
 	if (worst == DSN_FAILED)
 		write_wrapped_text(&w, "",
-			"I'm sorry: your message could not be delivered to everybody it was for. Below is each "
-			"recipient with the reason. It will not be tried again.");
+			dsn->recipient_count == 1 ? "I'm sorry: your message could not be delivered, and it will not "
+						    "be tried again. Below is the "
+						    "recipient with the reason."
+						  : "I'm sorry: your message could not be delivered to everybody "
+						    "below. Where it says so, it will "
+						    "not be tried again; each recipient stands with the reason.");
 	else if (worst == DSN_DELAYED)
 		write_wrapped_text(&w, "",
 			"Your message has not been delivered yet. You need not do anything and should not send "
