@@ -175,7 +175,7 @@ const char *cli_text(const json_t *value)
 	size_t len = 0;
 	for (; from != NULL && *from != '\0' && len < sizeof ring[0] - 1; from++) {
 		uint8_t c = (uint8_t)*from;
-		text[len++] = c < 0x20 || c == 0x7f ? '?' : (char)c;
+		text[len++] = c == '\t' ? ' ' : c < 0x20 || c == 0x7f ? '?' : (char)c;
 	}
 	/* UTF-8 was checked by the JSON reader; U+0080–U+009F are controls to some terminals. */
 	for (size_t i = 0; i + 1 < len; i++)

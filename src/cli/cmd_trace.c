@@ -9,6 +9,8 @@
 #include "queue/id.h"
 #include "store/event_store.h"
 
+#include <string.h>
+
 /* {"at_ms", "event", "fields": {…}} */
 static void append_event(void *owner, const struct store_event *event)
 {

@@ -122,6 +122,8 @@ static enum err check_names(struct init_plan *plan)
 		if (err != ERR_OK)
 			return err;
 		plan->account = keep_buf(plan, &text);
+		if (plan->account[0] == '"')
+			return err_set(ERR_SYNTAX, "the first mailbox's name can't need quotes");
 		if (plan->domain == NULL)
 			plan->domain = strrchr(plan->account, '@') + 1;
 	}

@@ -68,6 +68,7 @@ static enum err make_config(const struct init_plan *plan)
 		.certificate = plan->certificate,
 		.key = plan->key,
 		.user = plan->user,
+		.postmaster = plan->account,
 		.high_ports = plan->high_ports,
 	};
 	struct buf content = { 0 };

@@ -32,11 +32,14 @@ static bool use_high_ports(struct buf *text)
 enum err init_text_make(const struct init_text *init, struct buf *out)
 {
 	struct buf text = { 0 };
-	char line[128];
+	char line[400];
 	enum err err = config_template(init->hostname, init->data, init->certificate, init->key, &text);
 	snprintf(line, sizeof line, "user = \"%s\"", init->user != NULL ? init->user : "");
 	if (err == ERR_OK && init->user != NULL && !replace(&text, "#user = \"postrider\"", line))
 		err = err_set(ERR_STATE, "the configuration template has no `user` any more");
+	snprintf(line, sizeof line, "postmaster = \"%s\"", init->postmaster != NULL ? init->postmaster : "");
+	if (err == ERR_OK && init->postmaster != NULL && !replace(&text, "#postmaster = \"admin@example.com\"", line))
+		err = err_set(ERR_STATE, "the configuration template has no `postmaster` any more");
 	if (err == ERR_OK && init->high_ports && !use_high_ports(&text))
 		err = err_set(ERR_STATE, "the configuration template has other listeners than this program knows");
 	if (err == ERR_OK)

@@ -1,10 +1,10 @@
 #include "cli/local_socket.h"
 
+#include "cli/cli.h"
 #include "config/config.h"
 #include "config/config_keys.h"
 #include "mail/address.h"
 
-#include <confuse.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,77 +31,58 @@ enum err local_socket_connect(const char *path, int *ret_fd)
 	return ERR_OK;
 }
 
-static void be_quiet(cfg_t *cfg, const char *format, va_list args)
+/* As config_load(), but for the password files, which these users may not read. NULL in *ret: the file itself can't be read. */
+static enum err read_config(const char *path, struct config **ret)
 {
-	(void)cfg;
-	(void)format;
-	(void)args;
-}
-
-/* NULL when this user can't read the file, or when it is no configuration at all. */
-static cfg_t *read_some_keys(const char *path)
-{
-	cfg_opt_t keys[] = {
-		CFG_STR("socket", NULL, CFGF_NONE),
-		CFG_STR("data", NULL, CFGF_NONE),
-		CFG_STR("hostname", NULL, CFGF_NONE),
-		CFG_STR("postmaster", NULL, CFGF_NONE),
-		CFG_END(),
-	};
-	cfg_t *cfg = cfg_init(keys, CFGF_IGNORE_UNKNOWN);
-	if (cfg == NULL)
-		return NULL;
-	cfg_set_error_function(cfg, be_quiet);
-	if (cfg_parse(cfg, path) != CFG_SUCCESS) {
-		cfg_free(cfg);
-		return NULL;
+	struct buf text = { .max_bytes = 1024 * 1024 };
+	struct buf errors = { 0 };
+	*ret = NULL;
+	enum err err = ERR_OK;
+	if (cli_read_file(path, &text) == ERR_OK) {
+		*ret = config_parse(buf_view(&text), path, &errors);
+		struct view first = view_sub(buf_view(&errors), 0, view_find(buf_view(&errors), '\n'));
+		if (*ret == NULL)
+			err = err_set(ERR_CONFIG, "%.*s", VIEW_ARG(first));
 	}
-	return cfg;
+	buf_clear(&errors);
+	buf_clear(&text);
+	return err;
 }
 
-static const char *key(cfg_t *cfg, const char *name)
-{
-	return cfg != NULL ? cfg_getstr(cfg, name) : NULL;
-}
-
-static enum err find_socket(cfg_t *cfg, struct buf *out)
+static enum err find_socket(const struct config *config, struct buf *out)
 {
 	const char *environment = getenv("POSTRIDER_SOCKET");
 	if (environment != NULL && environment[0] != '\0')
 		return buf_append_cstr(out, environment);
-	if (key(cfg, "socket") != NULL)
-		return buf_append_cstr(out, key(cfg, "socket"));
-	const char *data = key(cfg, "data");
-	if (data == NULL)
-		data = config_key_find(VIEW_NONE, VIEW("data"))->default_text;
-	return buf_append_format(out, "%s/submit.sock", data);
+	if (config != NULL)
+		return buf_append_cstr(out, config->socket);
+	return buf_append_format(out, "%s/submit.sock", config_key_find(VIEW_NONE, VIEW("data"))->default_text);
 }
 
-static enum err find_hostname(cfg_t *cfg, struct buf *out)
+static enum err find_hostname(const struct config *config, struct buf *out)
 {
 	char own[256] = "";
-	const char *hostname = key(cfg, "hostname");
-	if (hostname == NULL && gethostname(own, sizeof own - 1) == 0)
-		hostname = own;
-	if (hostname == NULL || !address_domain_is_valid(view_from_cstr(hostname), 0))
-		hostname = "localhost";
-	return buf_append_cstr(out, hostname);
+	if (config != NULL)
+		return buf_append_cstr(out, config->hostname);
+	bool known = gethostname(own, sizeof own - 1) == 0 && address_domain_is_valid(view_from_cstr(own), 0);
+	return buf_append_cstr(out, known ? own : "localhost");
 }
 
 enum err local_facts_read(const char *config_argument, struct local_facts *ret)
 {
 	struct local_facts facts = { 0 };
-	cfg_t *cfg = read_some_keys(config_default_path(config_argument));
-	enum err err = find_socket(cfg, &facts.socket);
+	struct config *config;
+	enum err err = read_config(config_default_path(config_argument), &config);
 	if (err == ERR_OK)
-		err = find_hostname(cfg, &facts.hostname);
+		err = find_socket(config, &facts.socket);
+	if (err == ERR_OK)
+		err = find_hostname(config, &facts.hostname);
 	if (err == ERR_OK) {
-		struct view postmaster = view_from_cstr(key(cfg, "postmaster"));
+		struct view postmaster = view_from_cstr(config != NULL ? config->postmaster : NULL);
 		struct view domain = view_from(postmaster, view_find_last(postmaster, '@') + 1);
 		err = buf_append(&facts.domain, domain.len > 0 ? domain : buf_view(&facts.hostname));
 	}
-	if (cfg != NULL)
-		cfg_free(cfg);
+	config_unref(config);
 	if (err != ERR_OK) {
 		local_facts_clear(&facts);
 		return err;

@@ -8,8 +8,8 @@
  * long for a socket. With a sentence. */
 enum err local_socket_connect(const char *path, int *ret_fd) MUST_CHECK;
 
-/* What `sendmail` must know of the configuration. Its users may read the file, but not the secrets that the file points at, so only these
- * keys are read, and without a readable file the defaults hold. */
+/* What `sendmail` must know of the configuration. Its users may read the file, but not the secrets that the file points at: those are
+ * not looked at. Without a readable file the defaults hold; one with errors is ERR_CONFIG, with the first of them. */
 struct local_facts {
 	struct buf socket; /* path of the submission socket; $POSTRIDER_SOCKET wins */
 	struct buf hostname; /* the host's own name if the file has none */
