@@ -4,6 +4,7 @@
  */
 #include "mail/dsn.h"
 
+#include "mail/address.h"
 #include "mail/dsn_parse.h"
 #include "mail/header.h"
 #include "mail/mime.h"
@@ -100,7 +101,8 @@ static void check_build(struct view in)
 	if (dsn_build(&dsn, &out, &built) == ERR_OK) {
 		check_structure(buf_view(&out), &dsn, &built);
 		enum err err = dsn_parse(buf_view(&out), &report);
-		LAW(err == ERR_OK || view_trim(words[1]).len == 0 || words[1].ptr[0] == '<');
+		struct address address;
+		LAW(err == ERR_OK || address_parse(words[1], ADDRESS_ALLOW_UTF8, &address) != ERR_OK);
 		for (size_t i = 0; i < report.recipient_count && report.recipient_count == dsn.recipient_count; i++) {
 			LAW(report.recipients[i].has_action && report.recipients[i].action == recipients[i].action);
 			LAW(report.recipients[i].status.len > 0);
