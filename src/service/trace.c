@@ -10,7 +10,7 @@
 void trace_fields(struct store *store, enum log_level level, uint64_t message_id, const char *event, size_t count,
 	const struct log_field *fields)
 {
-	static _Thread_local struct buf text;
+	struct buf text = { 0 };
 	if (log_enabled(level)) {
 		struct queue_id_text id = queue_id_format(message_id);
 		struct log_field all[FIELDS_MAX + 1] = { LOG_CSTR("id", id.text) };
@@ -18,7 +18,6 @@ void trace_fields(struct store *store, enum log_level level, uint64_t message_id
 		memcpy(all + 1, fields, n * sizeof *fields);
 		log_event(level, event, n + 1, all);
 	}
-	buf_reset(&text);
 	log_format_fields(&text, count, fields);
 	struct store_event row = {
 		.message_id = message_id,
@@ -27,4 +26,5 @@ void trace_fields(struct store *store, enum log_level level, uint64_t message_id
 		.fields = buf_view(&text),
 	};
 	store_event_add(store, &row);
+	buf_clear(&text);
 }
