@@ -21,12 +21,14 @@ struct bench {
 	size_t messages, next, done;
 	uint64_t first_id;
 	struct view body;
+	int64_t slowest_ms; /* answer */
 };
 
 struct client {
 	struct store_job job;
 	struct bench *bench;
 	uint64_t id;
+	int64_t asked_ms;
 	bool settling;
 };
 
@@ -69,6 +71,7 @@ static void next_job(struct client *client)
 {
 	struct bench *bench = client->bench;
 	client->job.run = client->settling ? run_settle : run_put;
+	client->asked_ms = clock_monotonic_ms();
 	store_write(bench->store, bench->loop, &client->job);
 }
 
@@ -80,6 +83,9 @@ static void job_done(struct store_job *job)
 		fprintf(stderr, "store_bench: %s\n", job->detail);
 		exit(1);
 	}
+	int64_t took_ms = clock_monotonic_ms() - client->asked_ms;
+	if (took_ms > bench->slowest_ms)
+		bench->slowest_ms = took_ms;
 	if (bench->phase == PHASE_BOTH && !client->settling) {
 		client->settling = true;
 		next_job(client);
@@ -127,6 +133,7 @@ static void run_phase(struct bench *bench, enum phase phase, size_t waiting, con
 	uint64_t written = written_bytes();
 	bench->phase = phase;
 	bench->done = 0;
+	bench->slowest_ms = 0;
 	bench->next = waiting < bench->messages ? waiting : bench->messages;
 	for (size_t i = 0; i < bench->next; i++) {
 		clients[i] = (struct client){
@@ -142,11 +149,11 @@ static void run_phase(struct bench *bench, enum phase phase, size_t waiting, con
 	struct store_counts after = store_counts(bench->store);
 	double messages = (double)bench->messages;
 	printf("%-14s %8.0f messages/s %7.1f CPU us/message %7.4f commits/message %5.0f jobs/commit %5.1f KiB "
-	       "written/message\n",
+	       "written/message, slowest %lld ms\n",
 		name, messages * 1000 / (double)(wall > 0 ? wall : 1), (double)cpu / messages,
 		(double)(after.commits - before.commits) / messages,
 		(double)(after.jobs - before.jobs) / (double)(after.commits - before.commits),
-		(double)written / 1024 / messages);
+		(double)written / 1024 / messages, (long long)bench->slowest_ms);
 	mem_free(clients);
 }
 

@@ -34,7 +34,7 @@
 #define PARAMETERS_MAX 32
 #define BUSY_TIMEOUT_MS 10000
 /* Measured with 4 KiB messages: bench/store_bench.c. */
-#define PAGE_BYTES 16384
+#define PAGE_BYTES 4096
 #define CACHE_WRITE_KIB 65536
 #define CACHE_READ_KIB 8192
 #define LOG_PAGES 4000
@@ -393,6 +393,20 @@ static enum err seal(struct db *db)
 	return err;
 }
 
+/* Once at the failure itself: mostly it succeeds, and then nobody is told of a failure whose remains a crash could still bring back. */
+static void seal_now(struct db *db)
+{
+	if (!db->seal_due)
+		return;
+	char *detail = mem_dup_cstr(err_detail());
+	enum err storage_err = db->storage_err;
+	if (seal(db) != ERR_OK)
+		db->seal_due = true; /* db_begin() asks again */
+	db->storage_err = storage_err;
+	err_set(storage_err, "%s", detail);
+	mem_free(detail);
+}
+
 enum err db_begin(struct db *db)
 {
 	ASSERT(!db->in_transaction);
@@ -418,9 +432,11 @@ enum err db_commit(struct db *db)
 		err_set(err, "cannot write %s: a part of the transaction failed", db->path);
 	else
 		err = run_constant(db, "COMMIT");
-	if (err != ERR_OK)
-		db_rollback(db);
 	db->in_transaction = false;
+	if (err != ERR_OK) {
+		db_rollback(db);
+		seal_now(db);
+	}
 	return err;
 }
 

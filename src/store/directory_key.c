@@ -41,7 +41,7 @@ enum err directory_key_make(struct view local_value, struct view domain, struct 
 {
 	ret->used = 0;
 	uint8_t quoted[2 * ADDRESS_PATH_MAX_BYTES];
-	size_t quoted_len;
+	size_t quoted_len = 0;
 	enum err err = quote(local_value, quoted, sizeof quoted, &quoted_len);
 	if (err == ERR_OK)
 		err = keep(ret, local_value, false, &ret->local);

@@ -154,19 +154,3 @@ enum err store_schema_migrate(struct db *db, enum store_schema schema, const cha
 	}
 	return db_commit(db);
 }
-
-enum err store_schema_check(struct db *db, enum store_schema schema, const char *name)
-{
-	int64_t version = 0, newest = schemas[schema].newest;
-	enum err err = read_version(db, &version);
-	if (err != ERR_OK)
-		return err;
-	if (version > newest)
-		return refuse_newer(name, version, newest);
-	if (version < newest)
-		return err_set(ERR_STATE,
-			"%s was written by an older postrider (schema %lld, this one has %lld): `postrider serve` "
-			"brings it up to date",
-			name, (long long)version, (long long)newest);
-	return ERR_OK;
-}

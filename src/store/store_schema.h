@@ -9,7 +9,5 @@ enum store_schema { STORE_SCHEMA_MAIN /* queue and directory */, STORE_SCHEMA_EV
 /* Runs the migrations that are missing, all in one transaction. `name` stands for the database in sentences. ERR_VERSION: "… was written by a newer
  * postrider (schema 7, this one knows 3): install that version or newer". */
 enum err store_schema_migrate(struct db *db, enum store_schema schema, const char *name) MUST_CHECK;
-/* Only looks: ERR_VERSION when it is newer, ERR_STATE when it is older and not empty or not there at all. */
-enum err store_schema_check(struct db *db, enum store_schema schema, const char *name) MUST_CHECK;
 
 #endif
