@@ -155,7 +155,7 @@ static void format_line(struct buf *line, enum log_level level, const char *even
 			add_logfmt_text(line, f->text);
 		}
 	}
-	add(line, VIEW("\n"));
+	add_cstr(line, json ? "}\n" : "\n");
 }
 
 static void write_all(const uint8_t *ptr, size_t len)

@@ -164,7 +164,8 @@ enum err dsn_write_status(const struct dsn *dsn, struct buf *out)
 	write_text(&w, "\r\n");
 	if (dsn->envelope_id.len > 0) {
 		write_text(&w, "Original-Envelope-Id: ");
-		write_result(&w, xtext_encode(view_sub(dsn->envelope_id, 0, 100), out));
+		/* *text, not xtext: that was for the ESMTP parameter (RFC 3464 §2.2.1). */
+		write_result(&w, text_clean(view_sub(dsn->envelope_id, 0, 100), out));
 		write_text(&w, "\r\n");
 	}
 	write_date(&w, "Arrival-Date: ", dsn, dsn->arrival_ms);

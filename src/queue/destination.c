@@ -14,7 +14,8 @@ struct destination_table {
 	size_t bucket_count;
 	size_t count;
 	size_t blocked;
-	struct list runnable;
+	struct list at_hand; /* runnable without a new connection on the network */
+	struct list runnable; /* the other runnable ones */
 };
 
 struct destination_table *destination_table_new(void)
@@ -22,6 +23,7 @@ struct destination_table *destination_table_new(void)
 	struct destination_table *table = mem_alloc(sizeof *table);
 	table->bucket_count = BUCKETS_FIRST;
 	table->buckets = mem_alloc_array(table->bucket_count, sizeof(struct destination *));
+	list_init(&table->at_hand);
 	list_init(&table->runnable);
 	return table;
 }
@@ -76,16 +78,20 @@ static bool destination_has_room(const struct destination *d)
 	return d->connections < d->connections_max && d->connections < d->window;
 }
 
-/* Puts the destination into, or takes it out of, the ring of runnable ones, as its state asks. */
+/* Puts the destination into the ring that its state asks for, or takes it out. After every change of what is asked here. */
 static void settle_place(struct destination_table *table, struct destination *d)
 {
 	bool wanted = d->waiting_count > 0 && d->blocked_until_ms == 0 &&
 		(destination_has_room(d) || !list_is_empty(&d->idle));
-	bool placed = !list_is_empty(&d->runnable_link);
-	if (wanted && !placed)
-		list_append(&table->runnable, &d->runnable_link);
-	else if (!wanted && placed)
-		list_remove(&d->runnable_link);
+	struct list *ring = d->is_local || !list_is_empty(&d->idle) ? &table->at_hand : &table->runnable;
+	if (!wanted)
+		ring = NULL;
+	if (ring == d->ring)
+		return;
+	list_remove(&d->runnable_link);
+	if (ring != NULL)
+		list_append(ring, &d->runnable_link);
+	d->ring = ring;
 }
 
 static void set_blocked(struct destination_table *table, struct destination *d, int64_t until_ms)
@@ -116,12 +122,14 @@ struct destination *destination_get(struct destination_table *table, struct view
 		table->count++;
 	}
 	(*at)->connections_max = connections_max;
+	settle_place(table, *at);
 	return *at;
 }
 
 bool destination_release(struct destination_table *table, struct destination *destination)
 {
-	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0)
+	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0 ||
+		destination->building != NULL)
 		return false;
 	struct destination **at = slot(table, destination->key);
 	ASSERT(*at == destination);
@@ -194,13 +202,38 @@ void destination_failed(struct destination_table *table, struct destination *des
 	set_blocked(table, destination, now_ms + wait_ms);
 }
 
-struct destination *destination_next_runnable(struct destination_table *table)
+void destination_idle_add(struct destination_table *table, struct destination *destination, struct list *connection)
 {
-	struct list *first = list_take_first(&table->runnable);
+	list_append(&destination->idle, connection);
+	settle_place(table, destination);
+}
+
+struct list *destination_idle_take(struct destination_table *table, struct destination *destination)
+{
+	struct list *connection = list_take_first(&destination->idle);
+	settle_place(table, destination);
+	return connection;
+}
+
+void destination_idle_remove(struct destination_table *table, struct destination *destination, struct list *connection)
+{
+	list_remove(connection);
+	settle_place(table, destination);
+}
+
+struct destination *destination_next_runnable(struct destination_table *table, bool may_open)
+{
+	struct list *ring = may_open && list_is_empty(&table->at_hand) ? &table->runnable : &table->at_hand;
+	struct list *first = list_take_first(ring);
 	if (first == NULL)
 		return NULL;
-	list_append(&table->runnable, first);
+	list_append(ring, first);
 	return LIST_ENTRY(first, struct destination, runnable_link);
+}
+
+bool destination_wants_connection(const struct destination_table *table)
+{
+	return !list_is_empty(&table->runnable);
 }
 
 int64_t destination_unblock(struct destination_table *table, int64_t now_ms)
@@ -227,7 +260,12 @@ int64_t destination_unblock(struct destination_table *table, int64_t now_ms)
 void destination_each(
 	struct destination_table *table, void (*each)(void *owner, struct destination *destination), void *owner)
 {
-	for (size_t i = 0; i < table->bucket_count; i++)
-		for (struct destination *d = table->buckets[i]; d != NULL; d = d->next)
+	for (size_t i = 0; i < table->bucket_count; i++) {
+		struct destination *next;
+		for (struct destination *d = table->buckets[i]; d != NULL; d = next) {
+			next = d->next;
 			each(owner, d);
+			(void)destination_release(table, d);
+		}
+	}
 }

@@ -10,7 +10,8 @@
 #include "base/view.h"
 
 struct destination {
-	struct list runnable_link; /* private: in the table's ring while it has work and room */
+	struct list runnable_link; /* private: in one of the table's rings while it has work and room */
+	struct list *ring; /* private: which one; NULL: none */
 	struct destination *next; /* private: hash chain */
 	struct view key; /* owned */
 	struct list waiting; /* deliveries, first come first served; the members are the owner's */
@@ -18,11 +19,13 @@ struct destination {
 	uint32_t connections; /* open or opening */
 	uint32_t connections_max;
 	uint32_t window; /* how many it may have by now: begins small, grows with success up to connections_max */
+	uint32_t proven; /* the owner's: how many of them got as far as mail; none is declared dead while there is one */
 	uint32_t failures; /* connection attempts that failed, in a row */
 	char reason[240]; /* why the last one failed: told to those who wait; "" if none did */
 	int64_t blocked_until_ms; /* monotonic; 0: not blocked */
 	void *building; /* the owner's, while it groups recipients; else NULL */
-	struct list idle; /* connections of the owner's, ready for the next delivery */
+	bool is_local; /* set by the owner before the first delivery: its connections are none on the network, and never too many */
+	struct list idle; /* connections of the owner's, ready for the next delivery: changed by the functions below */
 };
 
 struct destination_table;
@@ -52,12 +55,19 @@ void destination_succeeded(struct destination_table *table, struct destination *
 void destination_failed(struct destination_table *table, struct destination *destination, int64_t now_ms,
 	int64_t first_ms, int64_t max_ms);
 
+/* A connection became idle; the first idle one, taken off the list, or NULL; one that is not idle any more (it may not have been). */
+void destination_idle_add(struct destination_table *table, struct destination *destination, struct list *connection);
+struct list *destination_idle_take(struct destination_table *table, struct destination *destination);
+void destination_idle_remove(struct destination_table *table, struct destination *destination, struct list *connection);
+
 /* The next destination that has waiting deliveries, room for a connection (or an idle one) and is not blocked, in turn; NULL: none. It is put at
- * the end of the ring, so that none starves. */
-struct destination *destination_next_runnable(struct destination_table *table);
+ * the end of its ring, so that none starves. Without `may_open` only those that need no new connection on the network. */
+struct destination *destination_next_runnable(struct destination_table *table, bool may_open);
+/* Whether there is one that only waits for leave to open a connection. */
+bool destination_wants_connection(const struct destination_table *table);
 /* Unblocks those whose time has come; returns when the next one is due, INT64_MAX: none. */
 int64_t destination_unblock(struct destination_table *table, int64_t now_ms);
-/* Calls each() for every destination; it may take deliveries but not release destinations. */
+/* Calls each() for every destination; it may take deliveries but not release destinations. Those that are then empty are freed. */
 void destination_each(
 	struct destination_table *table, void (*each)(void *owner, struct destination *destination), void *owner);
 

@@ -143,10 +143,13 @@ struct message *bounce_make(struct delivery *delivery)
 	const struct queue_message *q = &original->envelope;
 	struct dsn_recipient *reported = mem_alloc_array(delivery->count, sizeof *reported);
 	size_t count = 0;
+	bool any_failed = false;
 	for (size_t i = 0; i < delivery->count; i++) {
 		enum dsn_action action;
-		if (is_reported(delivery, &delivery->recipients[i], &action))
-			reported[count++] = describe(delivery, &delivery->recipients[i], action);
+		if (!is_reported(delivery, &delivery->recipients[i], &action))
+			continue;
+		reported[count++] = describe(delivery, &delivery->recipients[i], action);
+		any_failed |= action == DSN_FAILED;
 	}
 	struct buf content = { 0 }, body;
 	buf_init(&body, BOUNCE_MAX_BYTES);
@@ -162,7 +165,8 @@ struct message *bounce_make(struct delivery *delivery)
 		.recipient_count = count,
 		.recipients = reported,
 		.message = buf_view(&content),
-		.return_full = q->ret != SMTP_RET_HDRS && q->spool.len == 0,
+		/* Without a failure only the header goes back, whatever RET says (RFC 3461 §4.3). */
+		.return_full = any_failed && q->ret != SMTP_RET_HDRS && q->spool.len == 0,
 		.return_max_bytes = q->ret == SMTP_RET_FULL ? RETURN_ASKED_BYTES : RETURN_UNASKED_BYTES,
 	};
 	random_bytes(dsn.random, sizeof dsn.random);

@@ -27,7 +27,7 @@ void dispatcher_pump_soon(struct dispatcher *dispatcher)
 
 static void start_one(struct dispatcher *d, struct destination *destination)
 {
-	struct list *idle = list_take_first(&destination->idle);
+	struct list *idle = destination_idle_take(d->destinations, destination);
 	struct delivery *delivery = LIST_ENTRY(destination_take(d->destinations, destination), struct delivery, link);
 	if (idle != NULL) {
 		remote_reuse(remote_from_idle_link(idle), delivery);
@@ -42,13 +42,15 @@ static void start_one(struct dispatcher *d, struct destination *destination)
 
 static void pump(struct dispatcher *d)
 {
+	if (d->stopping)
+		return;
+	uint32_t most = d->config->delivery.connections;
 	struct destination *destination;
-	while (!d->stopping && (destination = destination_next_runnable(d->destinations)) != NULL) {
-		bool is_full = d->connections >= d->config->delivery.connections;
-		if (is_full && list_is_empty(&destination->idle))
-			break; /* a connection that ends pumps again */
+	while ((destination = destination_next_runnable(d->destinations, d->connections < most)) != NULL)
 		start_one(d, destination);
-	}
+	/* A connection that ends pumps again; one that only waits for more of its own makes room for others. */
+	if (d->connections >= most && destination_wants_connection(d->destinations))
+		remote_quit_one_idle(d);
 	if (d->more_on_disk && d->active_recipients < d->config->queue.active_recipients / 4 * 3)
 		dispatcher_load_soon(d);
 }
@@ -183,6 +185,8 @@ static void reload_queue(struct loop_task *task)
 	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, reload_task);
 	atomic_store(&d->reload_posted, false);
 	dispatcher_forget_waiting(d);
+	/* "Retry now" means now, also where the last tries found nobody. */
+	(void)destination_unblock(d->destinations, INT64_MAX);
 	d->cursor = (struct queue_position){ 0 };
 	dispatcher_load_soon(d);
 }

@@ -33,6 +33,7 @@ struct delivery {
 	enum delivery_kind kind;
 	size_t count, room;
 	struct delivery_recipient *recipients;
+	bool untried; /* deferred because its destination is known to be dead: counts as no attempt */
 	bool connection_lost; /* was put back once because a reused connection had been closed by the other side */
 };
 
@@ -133,6 +134,8 @@ void remote_open(struct dispatcher *dispatcher, struct delivery *delivery);
 /* An idle connection of the delivery's destination takes it. */
 void remote_reuse(struct remote *remote, struct delivery *delivery);
 struct remote *remote_from_idle_link(struct list *link);
+/* Makes room for a connection to somewhere else. */
+void remote_quit_one_idle(struct dispatcher *dispatcher);
 /* Stopping: idle ones quit, or all are dropped (their deliveries stay on disk). */
 void remote_quit_idle(struct dispatcher *dispatcher);
 void remote_drop_all(struct dispatcher *dispatcher);

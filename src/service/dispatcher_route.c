@@ -136,9 +136,10 @@ static void route_remote(struct routing *routing, struct queue_recipient *recipi
 static void route_mailbox(
 	struct routing *routing, struct queue_recipient *recipient, struct view address, struct view mailbox)
 {
-	struct dispatcher *d = routing->dispatcher;
-	add_to(routing, destination_get(d->destinations, LOCAL_DESTINATION, LOCAL_JOBS), DELIVERY_MAILBOX, recipient,
-		address, mailbox);
+	struct destination *destination = destination_get(
+		routing->dispatcher->destinations, LOCAL_DESTINATION, LOCAL_JOBS);
+	destination->is_local = true;
+	add_to(routing, destination, DELIVERY_MAILBOX, recipient, address, mailbox);
 }
 
 /* An outcome without a try: the address leads nowhere, or its destination is known to be dead. */
@@ -154,6 +155,7 @@ static void route_outcome(
 static void defer_for_dead(struct delivery *delivery)
 {
 	struct destination *destination = delivery->destination;
+	delivery->untried = true;
 	delivery_set_all(delivery, OUTCOME_DEFERRED, view_from_cstr(destination->reason), VIEW_NONE);
 	delivery->destination = NULL;
 	int64_t wait_ms = destination->blocked_until_ms - loop_now_ms(delivery->dispatcher->loop);

@@ -32,6 +32,12 @@ static struct retry_schedule schedule_for(const struct dispatcher *d, const stru
 	};
 }
 
+static uint32_t attempts_made(const struct delivery *delivery, const struct delivery_recipient *r)
+{
+	uint32_t more = delivery->untried && r->recipient->attempts > 0 ? 0 : 1;
+	return r->recipient->attempts + more;
+}
+
 /* A deferral becomes a failure when its time is up; else it gets its next due time. */
 static void decide(struct delivery *delivery, struct delivery_recipient *r, int64_t now_ms)
 {
@@ -40,7 +46,7 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 	if (r->outcome != OUTCOME_DEFERRED)
 		return;
 	struct retry_schedule schedule = schedule_for(d, q);
-	struct retry_decision decision = retry_next(&schedule, q->received_at_ms, now_ms, r->recipient->attempts + 1,
+	struct retry_decision decision = retry_next(&schedule, q->received_at_ms, now_ms, attempts_made(delivery, r),
 		r->recipient->warned, random_below(UINT32_MAX));
 	if (decision.expired) {
 		r->outcome = OUTCOME_FAILED;
@@ -66,7 +72,7 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 		LOG_TEXT("mailbox", delivery->kind == DELIVERY_MAILBOX ? r->mailbox : VIEW_NONE),
 		LOG_TEXT("host", r->host),
 		LOG_TEXT("reply", r->reply),
-		LOG_NUM("attempt", r->recipient->attempts + 1),
+		LOG_NUM("attempt", attempts_made(delivery, r)),
 		LOG_NUM("delay_ms", now_ms - q->received_at_ms),
 		LOG_NUM("next_in_s", deferred ? (r->due_at_ms - now_ms) / 1000 : 0),
 	};
@@ -177,7 +183,7 @@ static void fill_outcomes(struct settle *s, int64_t now_ms)
 		s->outcomes[i] = (struct queue_outcome){
 			.index = r->recipient->index,
 			.kind = deferred ? QUEUE_DEFERRED : QUEUE_SETTLED,
-			.attempts = r->recipient->attempts + 1,
+			.attempts = attempts_made(delivery, r),
 			.due_at_ms = r->due_at_ms,
 			.warned = r->recipient->warned || r->warn,
 			.last_reply = r->reply,

@@ -10,7 +10,17 @@
 #define ARENA_BYTES (1024u * 1024)
 #define TLS_HANDSHAKE_MS 60000u
 #define LINGER_MS 2000u
+#define QUIT_MS 5000
 #define BLOCK_FIRST_MS 30000
+
+/* While one connection of a destination works, another that fails does not make it a dead one. */
+static void set_proven(struct remote *remote, bool proven)
+{
+	if (proven == remote->proven)
+		return;
+	remote->proven = proven;
+	remote->destination->proven += proven ? 1 : (uint32_t)-1;
+}
 
 static void remote_free(struct remote *remote)
 {
@@ -21,7 +31,8 @@ static void remote_free(struct remote *remote)
 	loop_timer_clear(&remote->idle_timer);
 	stream_free(remote->stream);
 	smtp_sender_free(remote->engine);
-	list_remove(&remote->idle_link);
+	set_proven(remote, false);
+	destination_idle_remove(d->destinations, remote->destination, &remote->idle_link);
 	list_remove(&remote->link);
 	destination_closed(d->destinations, remote->destination);
 	destination_release(d->destinations, remote->destination);
@@ -71,7 +82,9 @@ static void close_session(struct remote *remote)
 	remote->stream = NULL;
 	smtp_sender_free(remote->engine);
 	remote->engine = NULL;
-	remote->handshaking = remote->starttls = false;
+	remote->handshaking = remote->starttls = remote->wants_next = false;
+	remote->delivered = 0;
+	set_proven(remote, false);
 	loop_timer_set(&remote->timer, INT64_MAX);
 }
 
@@ -116,12 +129,14 @@ void remote_give_up(struct remote *remote)
 			remote->reason_is_reply ? remote_host_text(remote) : VIEW_NONE);
 		remote_settle(remote);
 	}
-	/* Others may have a connection that works: then only this attempt failed. */
-	if (destination->connections <= 1 || destination->failures > 0) {
+	/* Others may have a connection that works: then only this attempt failed. Those that still try don't count, or a dead host with a long
+	 * queue would be tried for each of its messages. */
+	if (destination->proven == 0) {
 		snprintf(destination->reason, sizeof destination->reason, "%s", remote->reason);
 		destination_failed(d->destinations, destination, loop_now_ms(d->loop), block_first_ms(remote),
 			remote->config->queue.retry_max_ms);
-		loop_timer_set(&d->unblock_timer, destination_unblock(d->destinations, loop_now_ms(d->loop)));
+		if (destination->blocked_until_ms < d->unblock_timer.due_ms)
+			loop_timer_set(&d->unblock_timer, destination->blocked_until_ms);
 		settle_waiting(remote, OUTCOME_DEFERRED, view_from_cstr(remote->reason));
 	}
 	end(remote);
@@ -137,6 +152,14 @@ void remote_fail(struct remote *remote, const char *reply)
 	end(remote);
 }
 
+static void trace_routed(const struct remote *remote, const struct delivery *delivery)
+{
+	for (size_t i = 0; i < delivery->count; i++)
+		TRACE(remote->dispatcher->server->store, LOG_LEVEL_DEBUG, delivery->message->envelope.id, "routed",
+			LOG_TEXT("to", delivery->recipients[i].recipient->address),
+			LOG_TEXT("via", remote->destination->key));
+}
+
 static void go_idle(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
@@ -145,20 +168,28 @@ static void go_idle(struct remote *remote)
 		smtp_sender_quit(remote->engine);
 		return;
 	}
-	list_append(&remote->destination->idle, &remote->idle_link);
+	destination_idle_add(d->destinations, remote->destination, &remote->idle_link);
 	loop_timer_set(&remote->idle_timer, loop_now_ms(d->loop) + remote->config->delivery.idle_ms);
 }
 
 void remote_ready(struct remote *remote)
 {
+	remote->wants_next = true;
+}
+
+static void take_next(struct remote *remote)
+{
 	struct dispatcher *d = remote->dispatcher;
+	set_proven(remote, true);
 	destination_succeeded(d->destinations, remote->destination);
 	remote->destination->reason[0] = '\0';
 	bool may_take = !d->stopping && remote->delivered < remote->config->delivery.messages_per_connection;
 	if (remote->delivery == NULL && may_take) {
 		struct list *link = destination_take(d->destinations, remote->destination);
-		if (link != NULL)
+		if (link != NULL) {
 			remote->delivery = LIST_ENTRY(link, struct delivery, link);
+			trace_routed(remote, remote->delivery);
+		}
 	}
 	if (remote->delivery != NULL)
 		remote_begin(remote);
@@ -186,8 +217,23 @@ static bool may_go_without_tls(const struct remote *remote)
 
 static void next_after_failure(struct remote *remote)
 {
+	remote_transaction_clear(remote);
 	close_session(remote);
 	remote_next_address(remote);
+}
+
+/* What another server said is kept apart from what we say about it. */
+static void note_reason(struct remote *remote, const struct smtp_sender_event *event)
+{
+	struct buf text = { 0 };
+	if (event->made_here)
+		remote_set_reason(remote, "%u %u.%u.%u %.*s: %.*s", event->reply.code, event->reply.class,
+			event->reply.subject, event->reply.detail, VIEW_ARG(remote_host_text(remote)),
+			VIEW_ARG(smtp_reply_text(&event->reply)));
+	else if (smtp_reply_describe(&event->reply, &text) == ERR_OK)
+		remote_set_reason(remote, "%s", buf_cstr(&text));
+	remote->reason_is_reply = !event->made_here;
+	buf_clear(&text);
 }
 
 static void session_failed(struct remote *remote, const struct smtp_sender_event *event)
@@ -196,26 +242,36 @@ static void session_failed(struct remote *remote, const struct smtp_sender_event
 		end(remote); /* QUIT answered, or an idle connection ended */
 		return;
 	}
-	struct buf text = { 0 };
-	if (smtp_reply_describe(&event->reply, &text) == ERR_OK) {
-		remote_set_reason(remote, "%s", buf_cstr(&text));
-		remote->reason_is_reply = !event->made_here;
-	}
-	buf_clear(&text);
-	bool before_transaction = event->stage <= SMTP_STAGE_AUTH;
-	if (before_transaction && remote->delivered == 0) {
+	note_reason(remote, event);
+	/* Stage QUIT: the transaction had not begun when the server hung up. */
+	bool before_transaction = event->stage <= SMTP_STAGE_AUTH || event->stage == SMTP_STAGE_QUIT;
+	if (remote->next_host_wanted || (before_transaction && remote->delivered == 0)) {
 		/* The next host may do better (RFC 5321 §5.1). */
 		next_after_failure(remote);
 		return;
 	}
-	if ((remote->elsewhere || (event->made_here && event->stage <= SMTP_STAGE_RCPT)) && put_back(remote)) {
+	bool untried = remote->elsewhere || before_transaction ||
+		(event->made_here && event->stage <= SMTP_STAGE_RCPT);
+	if (untried && put_back(remote)) {
 		end(remote);
 		return;
 	}
 	/* What the engine made of it is never permanent; what the server said may be, but then each recipient had its event. */
-	delivery_set_all(remote->delivery, OUTCOME_DEFERRED, view_from_cstr(remote->reason), remote_host_text(remote));
+	delivery_set_all(remote->delivery, OUTCOME_DEFERRED, view_from_cstr(remote->reason),
+		remote->reason_is_reply ? remote_host_text(remote) : VIEW_NONE);
 	remote_settle(remote);
 	end(remote);
+}
+
+void remote_lost_before_begin(struct remote *remote, const char *reason)
+{
+	struct smtp_sender_event event = {
+		.kind = SMTP_SENDER_FAILED,
+		.stage = SMTP_STAGE_QUIT,
+		.reply = smtp_reply_make(451, "4.4.2", "%s", reason),
+		.made_here = true,
+	};
+	session_failed(remote, &event);
 }
 
 static void start_tls(struct remote *remote)
@@ -224,7 +280,11 @@ static void start_tls(struct remote *remote)
 	bool verify = remote->smarthost != NULL ? remote->smarthost->verify
 						: remote->config->delivery.tls == CONFIG_TLS_VERIFY;
 	char name[256];
-	snprintf(name, sizeof name, "%.*s", VIEW_ARG(view_sub(remote->host, 0, 255)));
+	/* An address literal is known to TLS without its brackets. */
+	bool is_literal = remote->host.len > 0 && remote->host.ptr[0] == '[';
+	struct net_address_text ip = net_address_ip(remote->address);
+	struct view host = is_literal ? view_from_cstr(ip.text) : remote->host;
+	snprintf(name, sizeof name, "%.*s", VIEW_ARG(view_sub(host, 0, 255)));
 	remote->handshaking = true;
 	stream_start_tls(remote->stream, verify ? d->tls_verify : d->tls_may, name, TLS_HANDSHAKE_MS);
 }
@@ -257,12 +317,7 @@ static void handle(struct remote *remote, const struct smtp_sender_event *event)
 		break;
 	case SMTP_SENDER_DONE:
 		if (remote->next_host_wanted) {
-			remote_transaction_clear(remote);
 			next_after_failure(remote);
-			break;
-		}
-		if (remote->elsewhere && put_back(remote)) {
-			end(remote);
 			break;
 		}
 		remote->delivered++;
@@ -277,14 +332,51 @@ static void handle(struct remote *remote, const struct smtp_sender_event *event)
 	}
 }
 
+static bool is_alive(const struct remote *remote)
+{
+	return !remote->done && remote->engine != NULL;
+}
+
+/* A round of output; then the engine is told the time, from which its time-outs count. */
+static void move_engine(struct remote *remote)
+{
+	if (!is_alive(remote))
+		return;
+	remote_write_output(remote);
+	smtp_sender_tick(remote->engine, loop_now_ms(remote->dispatcher->loop));
+	/* Writing made room for more of the message: what the kernel took at once is followed by no drained(). */
+	if (remote_can_feed_body(remote))
+		remote_feed_body(remote);
+}
+
+static bool pull_events(struct remote *remote)
+{
+	struct smtp_sender_event event;
+	bool any = false;
+	while (is_alive(remote) && smtp_sender_next(remote->engine, &event)) {
+		any = true;
+		handle(remote, &event);
+	}
+	return any;
+}
+
+static bool take_next_if_wanted(struct remote *remote)
+{
+	if (!is_alive(remote) || !remote->wants_next)
+		return false;
+	remote->wants_next = false;
+	take_next(remote);
+	return true;
+}
+
 void remote_go_on(struct remote *remote)
 {
 	if (remote->busy)
 		return; /* the caller further up goes on */
 	remote->busy = true;
-	struct smtp_sender_event event;
-	while (!remote->done && remote->engine != NULL && smtp_sender_next(remote->engine, &event))
-		handle(remote, &event);
+	do
+		move_engine(remote);
+	while (pull_events(remote) || take_next_if_wanted(remote));
 	remote->busy = false;
 	if (remote->done) {
 		if (remote->engine != NULL && remote->stream != NULL && remote->quitting) {
@@ -296,25 +388,22 @@ void remote_go_on(struct remote *remote)
 	}
 	if (remote->engine == NULL)
 		return;
-	remote_write_output(remote);
-	loop_timer_set(&remote->timer, remote->handshaking ? INT64_MAX : smtp_sender_deadline(remote->engine));
+	int64_t deadline_ms = remote->handshaking ? INT64_MAX : smtp_sender_deadline(remote->engine);
+	int64_t quit_ms = loop_now_ms(remote->dispatcher->loop) + QUIT_MS;
+	loop_timer_set(&remote->timer, remote->quitting && quit_ms < deadline_ms ? quit_ms : deadline_ms);
 }
 
 static size_t on_input(void *owner, struct view in)
 {
 	struct remote *remote = owner;
 	size_t used = 0;
-	smtp_sender_tick(remote->engine, loop_now_ms(remote->dispatcher->loop));
 	remote->busy = true;
-	while (used < in.len && !remote->done && remote->engine != NULL) {
-		struct smtp_sender *engine = remote->engine;
+	while (used < in.len && is_alive(remote)) {
 		size_t n = 0;
-		enum err err = smtp_sender_feed(engine, view_from(in, used), &n);
+		enum err err = smtp_sender_feed(remote->engine, view_from(in, used), &n);
 		used += n;
-		struct smtp_sender_event event;
-		while (!remote->done && remote->engine == engine && smtp_sender_next(engine, &event))
-			handle(remote, &event);
-		if (err != ERR_OK || n == 0 || remote->engine != engine)
+		(void)pull_events(remote);
+		if (err != ERR_OK || n == 0)
 			break;
 	}
 	remote->busy = false;
@@ -334,21 +423,12 @@ static void on_drained(void *owner)
 
 static void connection_over(struct remote *remote, const char *reason)
 {
-	if (remote->engine != NULL) {
-		struct smtp_sender *engine = remote->engine;
-		smtp_sender_closed(engine, reason);
-		struct smtp_sender_event event;
-		remote->busy = true;
-		while (!remote->done && remote->engine == engine && smtp_sender_next(engine, &event))
-			handle(remote, &event);
-		/* Before a transaction the engine has nothing to report; the delivery that waits for it still wants another host. */
-		if (!remote->done && remote->engine == engine) {
-			remote_set_reason(remote, "451 4.4.2 %.*s: %s", VIEW_ARG(remote_host_text(remote)), reason);
-			next_after_failure(remote);
-		}
-		remote->busy = false;
-	}
-	remote_go_on(remote);
+	smtp_sender_closed(remote->engine, reason);
+	/* Before a transaction the engine has nothing to report; the delivery that waits for its content still wants another host. */
+	if (remote->loading != NULL)
+		remote_lost_before_begin(remote, reason);
+	else
+		remote_go_on(remote);
 }
 
 static void on_closed(void *owner, enum err err)
@@ -449,26 +529,20 @@ void remote_connect(struct remote *remote)
 static void on_deadline(void *owner)
 {
 	struct remote *remote = owner;
-	if (remote->engine != NULL)
-		smtp_sender_tick(remote->engine, loop_now_ms(remote->dispatcher->loop));
-	remote_go_on(remote);
+	if (remote->quitting)
+		end(remote); /* a server that does not answer QUIT must not hold the place of a connection */
+	else
+		remote_go_on(remote);
 }
 
 static void on_idle(void *owner)
 {
 	struct remote *remote = owner;
-	list_remove(&remote->idle_link);
+	destination_idle_remove(remote->dispatcher->destinations, remote->destination, &remote->idle_link);
+	loop_timer_set(&remote->idle_timer, INT64_MAX);
 	remote->quitting = true;
 	smtp_sender_quit(remote->engine);
 	remote_go_on(remote);
-}
-
-static void trace_routed(const struct remote *remote, const struct delivery *delivery)
-{
-	for (size_t i = 0; i < delivery->count; i++)
-		TRACE(remote->dispatcher->server->store, LOG_LEVEL_DEBUG, delivery->message->envelope.id, "routed",
-			LOG_TEXT("to", delivery->recipients[i].recipient->address),
-			LOG_TEXT("via", remote->destination->key));
 }
 
 void remote_open(struct dispatcher *dispatcher, struct delivery *delivery)
@@ -507,13 +581,26 @@ void remote_reuse(struct remote *remote, struct delivery *delivery)
 	loop_timer_set(&remote->idle_timer, INT64_MAX);
 	remote->delivery = delivery;
 	trace_routed(remote, delivery);
+	remote->busy = true;
 	remote_begin(remote);
+	remote->busy = false;
 	remote_go_on(remote);
 }
 
 struct remote *remote_from_idle_link(struct list *link)
 {
 	return LIST_ENTRY(link, struct remote, idle_link);
+}
+
+void remote_quit_one_idle(struct dispatcher *dispatcher)
+{
+	for (struct list *l = dispatcher->remotes.next; l != &dispatcher->remotes; l = l->next) {
+		struct remote *remote = LIST_ENTRY(l, struct remote, link);
+		if (!list_is_empty(&remote->idle_link)) {
+			on_idle(remote);
+			return;
+		}
+	}
 }
 
 void remote_quit_idle(struct dispatcher *dispatcher)

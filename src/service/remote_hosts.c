@@ -56,7 +56,7 @@ static void address_answered(void *owner, const struct resolver_answer *answer)
 
 static void ask_address(struct remote *remote, uint16_t type)
 {
-	char name[256];
+	char name[1024]; /* with every byte escaped */
 	remote->asked_aaaa = type == DNS_TYPE_AAAA;
 	snprintf(name, sizeof name, "%.*s", VIEW_ARG(remote->host));
 	remote->query = resolver_ask(remote->dispatcher->resolver, name, type, address_answered, remote);

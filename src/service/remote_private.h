@@ -42,6 +42,8 @@ struct remote {
 	bool busy; /* inside a handler: freeing waits */
 	bool done; /* to be freed when the stack is clear */
 	bool quitting;
+	bool proven; /* it is counted in destination->proven */
+	bool wants_next; /* free for the next delivery: remote_go_on() takes it, so that refused ones don't nest */
 	uint32_t delivered; /* transactions so far */
 	char reason[240]; /* what went wrong last, for those who wait: "451 4.4.1 …" */
 	bool reason_is_reply; /* the other server said it */
@@ -79,11 +81,15 @@ void remote_go_on(struct remote *remote);
 void remote_write_output(struct remote *remote);
 /* Hands the delivery's outcomes on (each recipient has one); the connection is free for the next one. */
 void remote_settle(struct remote *remote);
-/* Takes the next delivery, or goes idle. */
+/* It may take the next delivery, or go idle: remote_go_on() sees to it. */
 void remote_ready(struct remote *remote);
+/* The session ended before the delivery's transaction began: another host, or another connection. */
+void remote_lost_before_begin(struct remote *remote, const char *reason);
 
 /* remote_send.c */
 void remote_begin(struct remote *remote);
+/* The engine wants body, the connection takes more, and no piece is on its way from disk. */
+bool remote_can_feed_body(const struct remote *remote);
 void remote_feed_body(struct remote *remote);
 void remote_recipient_done(struct remote *remote, const struct smtp_sender_event *event);
 /* The transaction is over, or will not take place: gives up what belongs to it. */

@@ -188,7 +188,10 @@ static void begin(struct remote *remote)
 		.envid = q->envid,
 	};
 	enum err err = smtp_sender_begin(remote->engine, &transaction);
-	ASSERT(err == ERR_OK);
+	if (err == ERR_CLOSED)
+		remote_lost_before_begin(remote, "the other server closed the connection");
+	else
+		ASSERT(err == ERR_OK);
 }
 
 static void content_ready(void *owner, enum err err, const char *detail)
@@ -196,6 +199,8 @@ static void content_ready(void *owner, enum err err, const char *detail)
 	struct remote *remote = owner;
 	bool was_loading = remote->loading != NULL;
 	remote->loading = NULL;
+	if (was_loading)
+		remote->busy = true; /* it may end in here, and is looked at below */
 	if (err == ERR_NOT_FOUND) {
 		/* An operator removed it a moment ago. */
 		struct delivery *delivery = remote->delivery;
@@ -207,12 +212,16 @@ static void content_ready(void *owner, enum err err, const char *detail)
 	} else {
 		begin(remote);
 	}
-	if (was_loading)
+	if (was_loading) {
+		remote->busy = false;
 		remote_go_on(remote);
+	}
 }
 
+/* Inside a handler: content that is at hand begins at once, and whatever comes of it is the caller's to go on with. */
 void remote_begin(struct remote *remote)
 {
+	ASSERT(remote->busy);
 	size_t spool_max = must_convert(remote) ? CONVERT_MAX_BYTES : 0;
 	remote->loading = content_load(remote->dispatcher, remote->delivery->message, spool_max, content_ready, remote);
 }
@@ -291,10 +300,15 @@ static struct view next_piece(const struct remote *remote)
 	return m->spool[0] != '\0' ? VIEW_NONE : view_sub(buf_view(&m->body), at - m->head.len, PIECE_BYTES);
 }
 
+bool remote_can_feed_body(const struct remote *remote)
+{
+	return remote->delivery != NULL && remote->read == NULL && remote->engine != NULL && remote->stream != NULL &&
+		smtp_sender_wants_body(remote->engine) && stream_unwritten(remote->stream) < UNWRITTEN_MAX_BYTES;
+}
+
 void remote_feed_body(struct remote *remote)
 {
-	while (remote->read == NULL && remote->engine != NULL && remote->stream != NULL &&
-		smtp_sender_wants_body(remote->engine) && stream_unwritten(remote->stream) < UNWRITTEN_MAX_BYTES) {
+	while (remote_can_feed_body(remote)) {
 		const struct message *m = remote->delivery->message;
 		uint64_t total = remote->is_converted ? remote->converted.len : m->envelope.size_bytes;
 		struct view piece = next_piece(remote);
