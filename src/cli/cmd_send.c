@@ -31,8 +31,7 @@ static int read_options(int argc, char **argv, struct send_options *send)
 	struct send_server *server = &send->server;
 	const struct option_spec options[] = {
 		TEXT_OPTION("from", "ADDRESS", "who sends it: \"Anna <anna@example.com>\"", &request->from),
-		LIST_OPTION(
-			"to", "ADDRESSES", "who gets it; may be repeated, as may --cc, --bcc, --attach", &request->to),
+		LIST_OPTION("to", "ADDRESSES", "who gets it; may be repeated, like --attach", &request->to),
 		LIST_OPTION("cc", "ADDRESSES", "who gets a copy", &request->cc),
 		LIST_OPTION("bcc", "ADDRESSES", "who gets a copy without the others knowing", &request->bcc),
 		TEXT_OPTION("reply-to", "ADDRESS", "where answers go", &request->reply_to),

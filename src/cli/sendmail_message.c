@@ -1,5 +1,7 @@
 #include "cli/sendmail_message.h"
 
+#include "base/mem.h"
+#include "mail/address.h"
 #include "mail/address_list.h"
 
 void sendmail_message_clear(struct sendmail_message *message)
@@ -45,47 +47,73 @@ enum err sendmail_line_ends(struct view input, bool dot_ends, struct buf *out)
 	return err == ERR_LIMIT ? err_set(err, "the message is too large") : err;
 }
 
-/* "local" alone gets our domain; root is whoever looks after this machine, which RFC 5321 §4.5.1 calls postmaster. */
+/* Appends the address in its full form, checked. "local" alone gets our domain; root is whoever looks after this machine, which RFC 5321
+ * §4.5.1 calls postmaster. */
 static enum err qualify(struct view address, const struct sendmail_facts *facts, bool is_recipient, struct buf *out)
 {
-	if (view_find_last(address, '@') < address.len)
+	struct address parsed;
+	if (address_parse(address, ADDRESS_ALLOW_UTF8, &parsed) == ERR_OK)
 		return buf_append(out, address);
 	if (is_recipient && (view_eq_nocase(address, VIEW("root")) || view_eq_nocase(address, VIEW("postmaster"))))
 		return buf_append(out, VIEW("postmaster"));
+	size_t before = out->len;
 	enum err err = buf_append(out, address);
 	if (err == ERR_OK)
 		err = buf_append_byte(out, '@');
-	return err == ERR_OK ? buf_append(out, facts->domain) : err;
-}
-
-static bool is_known(struct view address, const struct sendmail_message *message)
-{
-	struct view rest = buf_view(&message->recipients);
-	struct view known;
-	while (view_split(&rest, '\n', &known))
-		if (view_eq(known, address))
-			return true;
-	return false;
-}
-
-/* Each once, however often it was named. Those of the header come `unique` already: only names that were completed here are looked for. */
-static enum err add_recipient(
-	struct view address, bool unique, const struct sendmail_facts *facts, struct sendmail_message *message)
-{
-	struct buf full = { 0 };
-	enum err err = qualify(address, facts, true, &full);
-	bool look = !unique || !view_eq(address, buf_view(&full));
-	bool is_new = !look || !is_known(buf_view(&full), message);
-	if (err == ERR_OK && is_new && message->recipient_count >= SENDMAIL_RECIPIENTS_MAX)
-		err = err_set(ERR_LIMIT, "more than %u recipients", SENDMAIL_RECIPIENTS_MAX);
-	if (err == ERR_OK && is_new) {
-		err = buf_append_byte(&full, '\n');
+	if (err == ERR_OK)
+		err = buf_append(out, facts->domain);
+	if (err == ERR_OK && address_parse(view_from(buf_view(out), before), ADDRESS_ALLOW_UTF8, &parsed) != ERR_OK) {
+		struct buf shown = { 0 };
+		err = buf_append_escaped(&shown, address, 100);
 		if (err == ERR_OK)
-			err = buf_append(&message->recipients, buf_view(&full));
-		message->recipient_count++;
-		message->is_smtputf8 = message->is_smtputf8 || !view_is_ascii(buf_view(&full));
+			err = err_set(ERR_SYNTAX, "'%s' is no mail address", buf_cstr(&shown));
+		buf_clear(&shown);
 	}
-	buf_clear(&full);
+	if (err != ERR_OK)
+		out->len = before;
+	return err;
+}
+
+static enum err add_recipient(struct view address, const struct sendmail_facts *facts, struct sendmail_message *message)
+{
+	enum err err = qualify(address, facts, true, &message->recipients);
+	if (err == ERR_OK)
+		err = buf_append_byte(&message->recipients, '\n');
+	if (err == ERR_OK && ++message->recipient_count > SENDMAIL_RECIPIENTS_MAX)
+		err = err_set(ERR_LIMIT, "more than %u recipients", SENDMAIL_RECIPIENTS_MAX);
+	return err;
+}
+
+static int compare_views(const void *a, const void *b)
+{
+	return view_compare(*(const struct view *)a, *(const struct view *)b);
+}
+
+/* Each once, however often and in whatever form it was named: sorted, equal ones are neighbours. */
+static enum err drop_duplicates(struct sendmail_message *message)
+{
+	struct view *sorted = mem_alloc_array(message->recipient_count + 1, sizeof sorted[0]);
+	struct view rest = buf_view(&message->recipients);
+	struct buf unique = { 0 };
+	size_t count = 0;
+	size_t kept = 0;
+	enum err err = ERR_OK;
+	while (count < message->recipient_count && view_split(&rest, '\n', &sorted[count]))
+		count++;
+	qsort(sorted, count, sizeof sorted[0], compare_views);
+	for (size_t i = 0; err == ERR_OK && i < count; i++) {
+		if (i > 0 && view_eq(sorted[i], sorted[i - 1]))
+			continue;
+		kept++;
+		err = buf_append(&unique, sorted[i]);
+		if (err == ERR_OK)
+			err = buf_append_byte(&unique, '\n');
+	}
+	mem_free(sorted);
+	buf_clear(&message->recipients);
+	message->recipients = unique;
+	message->recipient_count = kept;
+	message->is_smtputf8 = !view_is_ascii(buf_view(&unique));
 	return err;
 }
 
@@ -97,7 +125,7 @@ static enum err add_argument(const char *word, const struct sendmail_facts *fact
 	address_list_init(&list, view_from_cstr(word));
 	enum err err;
 	while ((err = address_list_next(&list, &entry)) == ERR_OK) {
-		err = add_recipient(entry.address, false, facts, message);
+		err = add_recipient(entry.address, facts, message);
 		if (err != ERR_OK)
 			break;
 	}
@@ -113,7 +141,7 @@ static enum err add_from_header(
 	struct view rest = buf_view(&found);
 	struct view address;
 	while (err == ERR_OK && view_split(&rest, '\n', &address))
-		err = add_recipient(address, true, facts, message);
+		err = add_recipient(address, facts, message);
 	buf_clear(&found);
 	return err;
 }
@@ -124,6 +152,8 @@ static enum err find_recipients(struct view headers, const struct sendmail_optio
 	enum err err = options->recipients_from_header ? add_from_header(headers, facts, message) : ERR_OK;
 	for (size_t i = 0; err == ERR_OK && i < options->recipients.count; i++)
 		err = add_argument(options->recipients.items[i], facts, message);
+	if (err == ERR_OK)
+		err = drop_duplicates(message);
 	if (err == ERR_OK && message->recipient_count == 0)
 		err = err_set(ERR_SYNTAX,
 			options->recipients_from_header

@@ -228,6 +228,8 @@ static void test_message_refused(void **state)
 		{ "an empty To", { "-t" }, "To: \n\nhello\n", "no recipient" },
 		{ "malformed recipient", { "a b c" }, "hello\n", "" },
 		{ "malformed in the header", { "-t" }, "To: a@@b\n\nhello\n", "field To" },
+		{ "a quoted name with a NUL's neighbours", { "-t" }, "To: \"a\001b@c\"\n\nhello\n",
+			"is no mail address" },
 		{ "malformed sender", { "-f", "a@@b", "c@d.example" }, "hello\n", "" },
 	};
 	(void)state;
