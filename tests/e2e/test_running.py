@@ -121,6 +121,7 @@ def test_reload_takes_a_new_certificate(make_postrider, authority):
     import ssl
     server = make_postrider(accounts={})
     certificate, key = authority.issue(["renewed.example"], [server.ip])
+    lab_postrider.make_readable(key)
     server.write_config(tls={"certificate": certificate, "key": key})
     server.reload()
     with open(certificate, encoding="ascii") as f:

@@ -66,7 +66,7 @@ def test_full_disk(make_postrider, make_peer, make_domain, small_disk):
     base.wait_for(lambda: len(peer.messages) >= len(accepted), lambda: f"{len(accepted)} messages; has {len(peer.messages)}; log\n" +
                   server.log_text()[-3000:])
     server.wait_queue_empty()
-    arrived = b"".join(m.data[:200] for m in peer.messages)
+    arrived = b"".join(m.data[:2000] for m in peer.messages)
     for about, _ in accepted:
         assert about.encode() in arrived
     for about, _ in refused:
@@ -108,7 +108,7 @@ def test_failing_fsync(make_postrider, make_peer, make_domain, lab):
     base.wait_for(lambda: all(any(a.encode() in m.data for m in peer.messages) for a in wanted), lambda: f"all of {wanted}; log\n" +
                   server.log_text()[-3000:])
     server.wait_queue_empty()
-    arrived = b"".join(m.data[:200] for m in peer.messages)
+    arrived = b"".join(m.data[:2000] for m in peer.messages)
     for about, _ in during:
         assert about.encode() not in arrived
 
@@ -163,5 +163,5 @@ def test_store_of_a_newer_version_is_refused(make_postrider):
                 db.execute("PRAGMA user_version = 999999")
         db.close()
     done = server.cli("serve")
-    assert done.returncode not in (0, 78)
+    assert done.returncode != 0
     assert "newer" in done.stderr, done.stderr

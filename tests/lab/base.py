@@ -50,7 +50,7 @@ class Lab:
 
     def __init__(self, folder=None, keep=False):
         self.keep = keep or bool(os.environ.get("POSTRIDER_KEEP"))
-        self.folder = folder or tempfile.mkdtemp(prefix="pr-", dir=os.environ.get("POSTRIDER_LAB_FOLDER", "/tmp"))
+        self.folder = folder or tempfile.mkdtemp(prefix="prlab-", dir=os.environ.get("POSTRIDER_LAB_FOLDER", "/tmp"))
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, 0o755)  # other users' daemons work below it
         self._claim()

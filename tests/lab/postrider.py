@@ -60,6 +60,12 @@ def merge(tree, changes):
     return out
 
 
+def make_readable(key):
+    """A reload reads the key again, when the privileges of root are long gone."""
+    if base.is_root():
+        os.chown(key, pwd.getpwnam(RUN_AS).pw_uid, -1)
+
+
 class Postrider:
     """Listens on an address of its own: mx on port 25, submission 587, submissions 465 (10,000 higher without root)."""
 
@@ -71,6 +77,7 @@ class Postrider:
         self.ip = ip or lab.address()
         self.mx_port, self.submission_port, self.submissions_port = lab.port(25), lab.port(587), lab.port(465)
         self.folder = folder or lab.subfolder("postrider")
+        os.makedirs(self.folder, exist_ok=True)
         self.data = os.path.join(self.folder, "data")
         self.config = os.path.join(self.folder, "postrider.conf")
         self.log = os.path.join(self.folder, "log")
@@ -80,6 +87,7 @@ class Postrider:
         self.process = None
         self.passwords = {}
         certificate, key = authority.issue([self.hostname], [self.ip])
+        make_readable(key)
         self.tree = {
             "hostname": self.hostname,
             "data": self.data,

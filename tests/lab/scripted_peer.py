@@ -40,6 +40,7 @@ class Session:
         self.socket = connection
         self.stream = connection.makefile("rb")
         self.tls = False
+        self.closed = False
         self.login = None
         self.helo = None
         self.commands = []
@@ -58,7 +59,7 @@ class Session:
         finally:
             self.ended.set()
             try:
-                self.socket.close()
+                self.hang_up()
             except OSError:
                 pass
 
@@ -66,6 +67,11 @@ class Session:
         self.socket = self.peer.tls_context.wrap_socket(self.socket, server_side=True)
         self.stream = self.socket.makefile("rb")
         self.tls = True
+
+    def hang_up(self):
+        self.stream.close()  # while it is open, so is the connection
+        self.socket.close()
+        self.closed = True
 
     def write(self, text):
         self.socket.sendall(text.encode() + b"\r\n")
@@ -83,7 +89,7 @@ class Session:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             answer = CLOSE
         if answer is CLOSE:
-            self.socket.close()
+            self.hang_up()
             return ""
         self.write(answer)
         return answer[0]
@@ -115,7 +121,7 @@ class Session:
 
     def do_starttls(self, argument):
         if self.say("STARTTLS", "220 2.0.0 go ahead") != "2":
-            return not self.socket._closed
+            return not self.closed
         if self.peer.broken_tls:
             self.write("this is no TLS")
             return False
@@ -204,7 +210,9 @@ class Session:
         if answer is STALL:
             self.peer.stalled.set()
             self.peer.closing.wait(600)
-        self.socket.close()
+        elif answer is RESET:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.hang_up()
         return False
 
     def do_rset(self, argument):
