@@ -121,8 +121,6 @@ void dispatcher_message_done(struct dispatcher *dispatcher, struct message *mess
 static void leave_on_disk(struct dispatcher *d, struct message *message)
 {
 	int64_t due_ms = message->envelope.received_at_ms + DISPATCHER_HANDOVER_MS;
-	if (d->cursor.due_at_ms >= due_ms)
-		d->cursor = (struct queue_position){ .due_at_ms = due_ms - 1 };
 	message_free(message);
 	dispatcher_note_due(d, due_ms);
 }

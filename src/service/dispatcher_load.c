@@ -62,7 +62,14 @@ static void set_timer(struct dispatcher *d)
 
 void dispatcher_note_due(struct dispatcher *dispatcher, int64_t due_wall_ms)
 {
-	if (dispatcher->stopping || due_wall_ms >= dispatcher->next_due_wall_ms)
+	if (dispatcher->stopping)
+		return;
+	/* A row may come to disk later than its due time (its outcome could not be written at once): reading goes back to it. */
+	if (dispatcher->loading && due_wall_ms < dispatcher->rewind_ms)
+		dispatcher->rewind_ms = due_wall_ms;
+	if (due_wall_ms <= dispatcher->cursor.due_at_ms)
+		dispatcher->cursor = (struct queue_position){ .due_at_ms = due_wall_ms - 1 };
+	if (due_wall_ms >= dispatcher->next_due_wall_ms)
 		return;
 	dispatcher->next_due_wall_ms = due_wall_ms;
 	if (!dispatcher->loading)
@@ -174,6 +181,11 @@ static void page_read(struct store_job *job)
 		}
 	}
 	d->finished_count = 0;
+	if (d->rewind_ms <= d->cursor.due_at_ms) {
+		d->cursor = (struct queue_position){ .due_at_ms = d->rewind_ms - 1 };
+		if (d->rewind_ms < d->next_due_wall_ms)
+			d->next_due_wall_ms = d->rewind_ms;
+	}
 	load_free(load);
 	set_timer(d);
 	dispatcher_pump_soon(d);
@@ -199,6 +211,7 @@ void dispatcher_load_now(void *dispatcher)
 	load->job.run = read_page;
 	load->job.done = page_read;
 	d->loading = true;
+	d->rewind_ms = INT64_MAX;
 	d->finished_count = 0;
 	d->next_due_wall_ms = INT64_MAX;
 	dispatcher_job_started(d);

@@ -56,6 +56,7 @@ struct dispatcher {
 	struct queue_position cursor; /* what is due up to here was read */
 	bool more_on_disk; /* reading stopped at a limit */
 	bool loading;
+	int64_t rewind_ms; /* earliest due time written while a page was being read */
 	bool started_once; /* the first reading takes what was being handed over, too */
 	size_t finished_count, finished_room;
 	uint64_t *finished; /* messages that ended while a reading was under way: its rows of them are stale */

@@ -81,6 +81,8 @@ void smtp_in_answer(struct smtp_in *session, const struct smtp_reply *reply)
 	ASSERT(session->question != 0);
 	uint64_t token = session->question;
 	session->question = 0;
+	/* The time a question took is ours, not the client's. */
+	smtp_receiver_tick(session->engine, loop_now_ms(session->receiver->loop));
 	enum err err = smtp_receiver_answer(session->engine, token, reply);
 	ASSERT(err == ERR_OK);
 	if (session->busy)
