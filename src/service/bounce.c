@@ -12,6 +12,7 @@
 #define RETURN_UNASKED_BYTES 50000u
 #define RETURN_ASKED_BYTES (1024u * 1024)
 #define BOUNCE_MAX_BYTES (4u * 1024 * 1024)
+#define BOUNCE_RECIPIENT_BYTES 8192u /* of text about each recipient, beyond that */
 
 static bool wants(const struct delivery_recipient *r, unsigned notify, bool by_default)
 {
@@ -88,6 +89,8 @@ static struct dsn_recipient describe(
 		out.reason = r->reply;
 	if (action == DSN_FAILED && out.status.len > 0 && out.status.ptr[0] == '4')
 		out.status = VIEW("5.4.7"); /* given up: delivery time expired */
+	if (action == DSN_DELAYED && out.status.len > 0 && out.status.ptr[0] != '4')
+		out.status = VIEW("4.0.0"); /* a session was refused for good, but we try again */
 	if (action == DSN_DELAYED)
 		out.retry_until_ms = q->received_at_ms + d->config->queue.expire_ms;
 	if ((action == DSN_DELIVERED || action == DSN_RELAYED) && (out.status.len == 0 || out.status.ptr[0] != '2'))
@@ -152,7 +155,7 @@ struct message *bounce_make(struct delivery *delivery)
 		any_failed |= action == DSN_FAILED;
 	}
 	struct buf content = { 0 }, body;
-	buf_init(&body, BOUNCE_MAX_BYTES);
+	buf_init(&body, BOUNCE_MAX_BYTES + count * BOUNCE_RECIPIENT_BYTES);
 	enum err err = buf_append(&content, buf_view(&original->head));
 	if (err == ERR_OK)
 		err = buf_append(&content, buf_view(&original->body));

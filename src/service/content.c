@@ -80,6 +80,8 @@ static void read_file(struct worker_job *file)
 	}
 	if (fd >= 0)
 		close(fd);
+	if (job->err == ERR_NOT_FOUND)
+		job->err = ERR_IO; /* ERR_NOT_FOUND is said of messages: this one is there, and its file should be */
 	if (job->err != ERR_OK)
 		snprintf(job->detail, sizeof job->detail, "%s", err_detail());
 }
@@ -116,10 +118,47 @@ void content_cancel(struct content_job *job)
 		job->then = NULL;
 }
 
+struct removal {
+	struct worker_job work; /* first */
+	struct dispatcher *dispatcher;
+	char name[64];
+};
+
+static void remove_file(struct worker_job *work)
+{
+	struct removal *removal = (struct removal *)(void *)work;
+	spool_remove(store_folder(removal->dispatcher->server->store), removal->name);
+}
+
+static void file_removed(struct worker_job *work)
+{
+	struct removal *removal = (struct removal *)(void *)work;
+	dispatcher_job_ended(removal->dispatcher);
+	mem_free(removal);
+}
+
+void content_remove_spool(struct dispatcher *dispatcher, const char *name)
+{
+	struct removal *removal = mem_alloc(sizeof *removal);
+	removal->dispatcher = dispatcher;
+	snprintf(removal->name, sizeof removal->name, "%s", name);
+	removal->work.work = remove_file;
+	removal->work.done = file_removed;
+	dispatcher_job_started(dispatcher);
+	if (worker_pool_run(dispatcher->server->workers, dispatcher->loop, &removal->work) == ERR_OK)
+		return;
+	/* One unlink here rather than a file that stays until the next start. */
+	remove_file(&removal->work);
+	file_removed(&removal->work);
+}
+
 struct content_job *content_load(struct dispatcher *dispatcher, struct message *message, size_t spool_max,
 	void (*then)(void *owner, enum err err, const char *detail), void *owner)
 {
-	bool spool_wanted = spool_max > 0 && message->spool[0] != '\0' && message->body.len == 0;
+	/* A start of the file that was read for a report is not enough for who wants more of it. */
+	uint64_t file_bytes = message->envelope.size_bytes - message->head.len;
+	bool spool_wanted = spool_max > 0 && message->spool[0] != '\0' && message->body.len < spool_max &&
+		message->body.len < file_bytes;
 	if (message->content_loaded && !spool_wanted) {
 		then(owner, ERR_OK, "");
 		return NULL;
@@ -128,6 +167,7 @@ struct content_job *content_load(struct dispatcher *dispatcher, struct message *
 	job->dispatcher = dispatcher;
 	job->message = message;
 	job->spool_max = spool_max;
+	buf_init(&job->body, spool_max > BUF_DEFAULT_MAX_BYTES ? spool_max : BUF_DEFAULT_MAX_BYTES);
 	job->then = then;
 	job->owner = owner;
 	message->users++;

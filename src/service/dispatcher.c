@@ -107,11 +107,9 @@ void dispatcher_message_done(struct dispatcher *dispatcher, struct message *mess
 	*at = message->hash_next;
 	dispatcher->active_messages--;
 	dispatcher_note_finished(dispatcher, message->envelope.id);
-	if (message->reload_after) {
-		/* Rows of it were passed over while it was active: read again from the beginning. */
-		dispatcher->cursor = (struct queue_position){ 0 };
-		dispatcher_load_soon(dispatcher);
-	}
+	/* Rows of it were passed over while it was active. */
+	if (message->passed_due_ms != INT64_MAX)
+		dispatcher_note_due(dispatcher, message->passed_due_ms);
 	message_free(message);
 	if (dispatcher->more_on_disk)
 		dispatcher_pump_soon(dispatcher);
@@ -120,7 +118,7 @@ void dispatcher_message_done(struct dispatcher *dispatcher, struct message *mess
 /* Its rows are on disk: forget it, and see to it that they are read later. */
 static void leave_on_disk(struct dispatcher *d, struct message *message)
 {
-	int64_t due_ms = message->envelope.received_at_ms + DISPATCHER_HANDOVER_MS;
+	int64_t due_ms = message->envelope.recipients[0].due_at_ms;
 	message_free(message);
 	dispatcher_note_due(d, due_ms);
 }
@@ -185,8 +183,7 @@ static void reload_queue(struct loop_task *task)
 	dispatcher_forget_waiting(d);
 	/* "Retry now" means now, also where the last tries found nobody. */
 	(void)destination_unblock(d->destinations, INT64_MAX);
-	d->cursor = (struct queue_position){ 0 };
-	dispatcher_load_soon(d);
+	dispatcher_note_due(d, 0);
 }
 
 void dispatcher_reload_queue(struct dispatcher *dispatcher)
@@ -232,6 +229,7 @@ void dispatcher_reload_config(struct dispatcher *dispatcher)
 static void stop_now(void *owner)
 {
 	struct dispatcher *d = owner;
+	d->forced = true;
 	remote_drop_all(d);
 	dispatcher_settle_drop(d);
 	check_stopped(d);
@@ -263,7 +261,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 	list_init(&d->unsettled);
 	d->bucket_count = BUCKETS;
 	d->buckets = mem_alloc_array(BUCKETS, sizeof(struct message *));
-	d->next_due_wall_ms = INT64_MAX;
+	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;
 	d->destinations = destination_table_new();
 	d->pump_task.run = run_pump;
 	d->stop_task.run = begin_stop;

@@ -8,6 +8,7 @@
 
 #define PAGE_ROWS 2000u
 #define PAGE_ARENA_BYTES (64u * 1024 * 1024)
+#define ROW_ARENA_BYTES (1024u * 1024)
 #define RETRY_MS 5000
 #define SLEEP_MAX_MS 3600000
 
@@ -20,17 +21,19 @@ struct load {
 	struct arena arena;
 	struct queue_message *messages;
 	size_t count, rows;
-	int64_t next_due_ms; /* of what is not due yet */
+	int64_t next_due_ms; /* of what was not read */
 };
 
 static enum err find_next_due(struct load *load, struct db *db)
 {
-	struct queue_position after = { .due_at_ms = load->until_ms, .message_id = INT64_MAX, .index = UINT32_MAX };
 	struct queue_position at;
 	struct queue_message *messages;
 	size_t count = 0, rows = 0;
-	enum err err = queue_store_load_due(db, after, INT64_MAX, 1, &load->arena, &messages, &count, &rows, &at);
+	struct arena arena; /* the page may have ended because its own is full */
+	arena_init(&arena, ROW_ARENA_BYTES);
+	enum err err = queue_store_load_due(db, load->next, INT64_MAX, 1, &arena, &messages, &count, &rows, &at);
 	load->next_due_ms = err == ERR_OK && rows > 0 ? at.due_at_ms : INT64_MAX;
+	arena_clear(&arena);
 	return err;
 }
 
@@ -60,15 +63,24 @@ static void set_timer(struct dispatcher *d)
 	loop_timer_set(&d->load_timer, loop_now_ms(d->loop) + wait_ms);
 }
 
+/* Moves the cursor back in front of what was due at this time. */
+static void rewind_to(struct dispatcher *d, int64_t due_ms)
+{
+	if (d->cursor.due_at_ms >= due_ms)
+		d->cursor = (struct queue_position){
+			.due_at_ms = due_ms - 1, .message_id = INT64_MAX, .index = UINT32_MAX
+		};
+}
+
 void dispatcher_note_due(struct dispatcher *dispatcher, int64_t due_wall_ms)
 {
 	if (dispatcher->stopping)
 		return;
-	/* A row may come to disk later than its due time (its outcome could not be written at once): reading goes back to it. */
+	/* A row may come to disk later than its due time (its outcome could not be written at once), or before what was read already (a
+	 * clock that went back): reading goes back to it, also the one that is under way and may have looked there too early. */
+	rewind_to(dispatcher, due_wall_ms);
 	if (dispatcher->loading && due_wall_ms < dispatcher->rewind_ms)
 		dispatcher->rewind_ms = due_wall_ms;
-	if (due_wall_ms <= dispatcher->cursor.due_at_ms)
-		dispatcher->cursor = (struct queue_position){ .due_at_ms = due_wall_ms - 1 };
 	if (due_wall_ms >= dispatcher->next_due_wall_ms)
 		return;
 	dispatcher->next_due_wall_ms = due_wall_ms;
@@ -96,20 +108,25 @@ static bool finished_meanwhile(const struct dispatcher *d, uint64_t id)
 	return false;
 }
 
-static bool has_row(const struct message *message, uint32_t index)
+/* The row as it was when the message became active; a deferral since then has changed it, and it is nobody's now. */
+static bool has_row(const struct message *message, const struct queue_recipient *row)
 {
-	for (size_t i = 0; i < message->envelope.recipient_count; i++)
-		if (message->envelope.recipients[i].index == index)
-			return true;
+	for (size_t i = 0; i < message->envelope.recipient_count; i++) {
+		const struct queue_recipient *r = &message->envelope.recipients[i];
+		if (r->index == row->index)
+			return r->attempts == row->attempts && r->last_attempt_ms == row->last_attempt_ms;
+	}
 	return false;
 }
 
-/* Rows of a message that is active: those it does not know are read again when it is done. */
+/* Rows of a message that is active: those that are not in hand are read again when it is done. */
 static void note_passed_over(struct message *active, const struct queue_message *loaded)
 {
-	for (size_t i = 0; i < loaded->recipient_count && !active->reload_after; i++)
-		if (!has_row(active, loaded->recipients[i].index))
-			active->reload_after = true;
+	for (size_t i = 0; i < loaded->recipient_count; i++) {
+		const struct queue_recipient *row = &loaded->recipients[i];
+		if (row->due_at_ms < active->passed_due_ms && !has_row(active, row))
+			active->passed_due_ms = row->due_at_ms;
+	}
 }
 
 static struct message *make_message(struct dispatcher *d, const struct queue_message *loaded)
@@ -144,6 +161,20 @@ static void load_free(struct load *load)
 	mem_free(load);
 }
 
+static void take_page(struct dispatcher *d, const struct load *load)
+{
+	for (size_t i = 0; i < load->count; i++) {
+		const struct queue_message *loaded = &load->messages[i];
+		struct message *active = dispatcher_find(d, loaded->id);
+		if (active != NULL)
+			note_passed_over(active, loaded);
+		else if (!finished_meanwhile(d, loaded->id))
+			dispatcher_adopt(d, make_message(d, loaded));
+		else
+			dispatcher_note_due(d, loaded->recipients[0].due_at_ms); /* some of its rows may be due still */
+	}
+}
+
 static void page_read(struct store_job *job)
 {
 	struct load *load = (struct load *)(void *)job;
@@ -159,33 +190,15 @@ static void page_read(struct store_job *job)
 		d->next_due_wall_ms = clock_wall_ms() + RETRY_MS;
 	} else {
 		d->started_once = true;
-		/* A reset of the cursor while this page was read wins: then the page is only taken, not counted as read. */
-		if (d->cursor.due_at_ms == load->after.due_at_ms && d->cursor.message_id == load->after.message_id &&
-			d->cursor.index == load->after.index)
-			d->cursor = load->next;
-		else
-			d->next_due_wall_ms = clock_wall_ms();
+		d->cursor = load->next;
 		d->more_on_disk = load->rows >= load->limit;
 		if (load->next_due_ms < d->next_due_wall_ms)
 			d->next_due_wall_ms = load->next_due_ms;
-		for (size_t i = 0; i < load->count; i++) {
-			struct message *active = dispatcher_find(d, load->messages[i].id);
-			if (active != NULL)
-				note_passed_over(active, &load->messages[i]);
-			else if (!finished_meanwhile(d, load->messages[i].id))
-				dispatcher_adopt(d, make_message(d, &load->messages[i]));
-			else {
-				d->cursor = load->after; /* some of its rows may be due still: read the page again */
-				d->next_due_wall_ms = clock_wall_ms();
-			}
-		}
+		if (d->rewind_ms != INT64_MAX)
+			dispatcher_note_due(d, d->rewind_ms);
+		take_page(d, load);
 	}
 	d->finished_count = 0;
-	if (d->rewind_ms <= d->cursor.due_at_ms) {
-		d->cursor = (struct queue_position){ .due_at_ms = d->rewind_ms - 1 };
-		if (d->rewind_ms < d->next_due_wall_ms)
-			d->next_due_wall_ms = d->rewind_ms;
-	}
 	load_free(load);
 	set_timer(d);
 	dispatcher_pump_soon(d);
@@ -197,6 +210,9 @@ void dispatcher_load_now(void *dispatcher)
 	struct dispatcher *d = dispatcher;
 	if (d->loading || d->stopping)
 		return;
+	int64_t now_ms = clock_wall_ms();
+	/* A clock that went back: what becomes due now may stand before what was due then. */
+	rewind_to(d, now_ms + 1);
 	uint64_t limit = d->config->queue.active_recipients;
 	if (d->active_recipients >= limit) {
 		d->more_on_disk = true; /* pump() comes back here when there is room */
@@ -206,20 +222,21 @@ void dispatcher_load_now(void *dispatcher)
 	arena_init(&load->arena, PAGE_ARENA_BYTES);
 	load->dispatcher = d;
 	load->after = d->cursor;
-	load->until_ms = clock_wall_ms() + (d->started_once ? 0 : DISPATCHER_HANDOVER_MS);
+	load->until_ms = now_ms + (d->started_once ? 0 : DISPATCHER_HANDOVER_MS);
 	load->limit = limit - d->active_recipients < PAGE_ROWS ? (size_t)(limit - d->active_recipients) : PAGE_ROWS;
 	load->job.run = read_page;
 	load->job.done = page_read;
 	d->loading = true;
-	d->rewind_ms = INT64_MAX;
 	d->finished_count = 0;
-	d->next_due_wall_ms = INT64_MAX;
+	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;
 	dispatcher_job_started(d);
 	store_read(d->server->store, d->loop, &load->job);
 }
 
 void dispatcher_load_soon(struct dispatcher *dispatcher)
 {
+	if (dispatcher->stopping)
+		return;
 	if (dispatcher->loading) {
 		dispatcher->next_due_wall_ms = clock_wall_ms();
 		return;

@@ -15,7 +15,7 @@ struct delivery_recipient {
 	struct view address; /* where it goes; usually recipient->address */
 	struct view mailbox; /* our account's address, if it is a mailbox here */
 	enum outcome_kind outcome;
-	struct view reply; /* "250 2.0.0 Ok …", or what went wrong here; in the message's arena */
+	struct view reply; /* "250 2.0.0 Ok …", or what went wrong here; in the delivery's arena */
 	struct view host; /* "mx.example.net[192.0.2.1]" */
 	bool dsn_passed_on; /* the next server answers for a success DSN from here */
 	int64_t due_at_ms; /* deferred: when next */
@@ -33,6 +33,7 @@ struct delivery {
 	enum delivery_kind kind;
 	size_t count, room;
 	struct delivery_recipient *recipients;
+	struct arena arena; /* what became of them */
 	bool untried; /* deferred because its destination is known to be dead: counts as no attempt */
 	bool connection_lost; /* was put back once because a reused connection had been closed by the other side */
 };
@@ -54,9 +55,9 @@ struct dispatcher {
 	struct list remotes;
 
 	struct queue_position cursor; /* what is due up to here was read */
+	int64_t rewind_ms; /* while a reading is under way: rows of this due time may have come too late for it; INT64_MAX: none */
 	bool more_on_disk; /* reading stopped at a limit */
 	bool loading;
-	int64_t rewind_ms; /* earliest due time written while a page was being read */
 	bool started_once; /* the first reading takes what was being handed over, too */
 	size_t finished_count, finished_room;
 	uint64_t *finished; /* messages that ended while a reading was under way: its rows of them are stale */
@@ -70,6 +71,7 @@ struct dispatcher {
 	bool pump_posted;
 	uint32_t jobs; /* store and worker jobs under way */
 	bool stopping;
+	bool forced; /* the time to stop is up: what can't be written is given up */
 	struct loop_task stop_task, reload_task, config_task;
 	_Atomic bool reload_posted, config_posted;
 	struct loop_timer stop_timer;
@@ -87,7 +89,7 @@ void dispatcher_adopt(struct dispatcher *dispatcher, struct message *message);
 struct message *dispatcher_find(struct dispatcher *dispatcher, uint64_t message_id);
 /* `count` recipients of it are not the dispatcher's any more; frees the message when none is left. */
 void dispatcher_message_done(struct dispatcher *dispatcher, struct message *message, size_t count);
-/* A message on disk becomes due at this time. */
+/* A row on disk, that nobody here has in hand, becomes due at this time, or was due then: it will be read. */
 void dispatcher_note_due(struct dispatcher *dispatcher, int64_t due_wall_ms);
 
 /* dispatcher_load.c */
@@ -100,9 +102,11 @@ void dispatcher_route(struct dispatcher *dispatcher, struct message *message);
 struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *message, enum delivery_kind kind);
 void delivery_add(
 	struct delivery *delivery, struct queue_recipient *recipient, struct view address, struct view mailbox);
-/* Frees the delivery; its recipients stay on disk as they are. */
+/* Frees the delivery; its recipients stay on disk as they are, to be read again when they are due. */
 void delivery_drop(struct delivery *delivery);
-/* Keeps the texts in the message's arena. */
+/* Its outcomes are written. */
+void delivery_free(struct delivery *delivery);
+/* Keeps the texts. */
 void delivery_set_outcome(
 	struct delivery *delivery, size_t index, enum outcome_kind outcome, struct view reply, struct view host);
 /* For all recipients that have no outcome yet. */
@@ -126,6 +130,8 @@ struct content_job;
 struct content_job *content_load(struct dispatcher *dispatcher, struct message *message, size_t spool_max,
 	void (*then)(void *owner, enum err err, const char *detail), void *owner);
 void content_cancel(struct content_job *job); /* NULL is fine */
+/* Unlinks a spool file that no row names any more, on a worker. */
+void content_remove_spool(struct dispatcher *dispatcher, const char *name);
 
 /* mailbox.c */
 void mailbox_deliver(struct delivery *delivery);

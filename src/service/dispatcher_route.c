@@ -12,6 +12,8 @@
 #define LOCAL_DESTINATION VIEW("mailboxes")
 #define LOCAL_JOBS 16u
 #define LOOKUP_ARENA_BYTES (4u * 1024 * 1024)
+/* Outcomes of as many recipients as a message may have, and once again. */
+#define DELIVERY_ARENA_BYTES (64u * 1024 * 1024)
 
 struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *message, enum delivery_kind kind)
 {
@@ -20,6 +22,7 @@ struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *mes
 	delivery->dispatcher = dispatcher;
 	delivery->message = message;
 	delivery->kind = kind;
+	arena_init(&delivery->arena, DELIVERY_ARENA_BYTES);
 	message->users++;
 	return delivery;
 }
@@ -39,12 +42,29 @@ void delivery_add(
 void delivery_drop(struct delivery *delivery)
 {
 	struct message *message = delivery->message;
+	for (size_t i = 0; i < delivery->count; i++)
+		if (delivery->recipients[i].recipient->due_at_ms < message->passed_due_ms)
+			message->passed_due_ms = delivery->recipients[i].recipient->due_at_ms;
+	delivery_free(delivery);
+}
+
+void delivery_free(struct delivery *delivery)
+{
+	struct message *message = delivery->message;
 	ASSERT(message->users > 0);
 	message->users--;
-	message->reload_after = true; /* if others of it are still under way */
 	dispatcher_message_done(delivery->dispatcher, message, delivery->count);
+	arena_clear(&delivery->arena);
 	mem_free(delivery->recipients);
 	mem_free(delivery);
+}
+
+static struct view keep(struct delivery *delivery, struct view text)
+{
+	struct view copy = VIEW_NONE;
+	enum err err = arena_dup(&delivery->arena, text, &copy);
+	ASSERT(err == ERR_OK); /* a few texts for each recipient, each of them cut */
+	return copy;
 }
 
 void delivery_set_outcome(
@@ -53,8 +73,8 @@ void delivery_set_outcome(
 	ASSERT(index < delivery->count);
 	struct delivery_recipient *r = &delivery->recipients[index];
 	r->outcome = outcome;
-	r->reply = message_keep(delivery->message, view_sub(reply, 0, 1000));
-	r->host = message_keep(delivery->message, view_sub(host, 0, 320));
+	r->reply = keep(delivery, view_sub(reply, 0, 1000));
+	r->host = keep(delivery, view_sub(host, 0, 320));
 }
 
 void delivery_set_all(struct delivery *delivery, enum outcome_kind outcome, struct view reply, struct view host)

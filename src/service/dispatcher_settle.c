@@ -6,7 +6,6 @@
 #include "crypto/random.h"
 #include "queue/id.h"
 #include "queue/retry.h"
-#include "store/spool.h"
 
 #define RETRY_MS 1000
 #define DSN_SAMPLE_BYTES (64u * 1024)
@@ -93,14 +92,18 @@ static enum err write_outcomes(struct store_job *job, struct db *db)
 
 static void settle_free(struct settle *s)
 {
-	struct delivery *delivery = s->delivery;
-	struct message *message = delivery->message;
-	message->users--;
-	dispatcher_message_done(delivery->dispatcher, message, delivery->count);
-	mem_free(delivery->recipients);
-	mem_free(delivery);
+	delivery_free(s->delivery);
 	mem_free(s->outcomes);
 	mem_free(s);
+}
+
+/* What happened is not written down: after a restart it happens again. */
+static void give_up(struct settle *s)
+{
+	struct dispatcher *d = s->delivery->dispatcher;
+	message_free(s->dsn);
+	settle_free(s);
+	dispatcher_job_ended(d);
 }
 
 static void outcomes_written(struct store_job *job);
@@ -118,7 +121,7 @@ static void after_commit(struct settle *s)
 	uint64_t id = s->delivery->message->envelope.id;
 	/* docs/queue-states.md S5: only now is the file garbage. */
 	if (s->spool[0] != '\0')
-		spool_remove(store_folder(d->server->store), s->spool);
+		content_remove_spool(d, s->spool);
 	for (size_t i = 0; i < s->count; i++)
 		if (s->outcomes[i].kind == QUEUE_DEFERRED)
 			dispatcher_note_due(d, s->outcomes[i].due_at_ms);
@@ -140,6 +143,10 @@ static void outcomes_written(struct store_job *job)
 	if (job->err != ERR_OK) {
 		/* docs/queue-states.md rule 6: the delivery happened, so the outcome is kept and written when that is possible. */
 		LOG(LOG_LEVEL_ERROR, "settle-failed", LOG_CSTR("reason", job->detail));
+		if (d->forced) {
+			give_up(s);
+			return;
+		}
 		list_append(&d->unsettled, &s->link);
 		loop_timer_set(&d->retry_timer, loop_now_ms(d->loop) + RETRY_MS);
 		return;
@@ -164,12 +171,8 @@ void dispatcher_settle_retry(void *dispatcher)
 void dispatcher_settle_drop(struct dispatcher *dispatcher)
 {
 	struct list *link;
-	while ((link = list_take_first(&dispatcher->unsettled)) != NULL) {
-		struct settle *s = LIST_ENTRY(link, struct settle, link);
-		message_free(s->dsn);
-		settle_free(s);
-		dispatcher_job_ended(dispatcher);
-	}
+	while ((link = list_take_first(&dispatcher->unsettled)) != NULL)
+		give_up(LIST_ENTRY(link, struct settle, link));
 }
 
 static void fill_outcomes(struct settle *s, int64_t now_ms)
@@ -196,26 +199,13 @@ static void fill_outcomes(struct settle *s, int64_t now_ms)
 static void write_with_dsn(void *owner, enum err err, const char *detail)
 {
 	struct settle *s = owner;
-	if (err == ERR_OK)
-		s->dsn = bounce_make(s->delivery);
-	else
+	if (err != ERR_OK && err != ERR_NOT_FOUND)
 		LOG(LOG_LEVEL_ERROR, "content-unreadable", LOG_CSTR("reason", detail));
-	if (err == ERR_OK || err == ERR_NOT_FOUND) {
-		submit(s);
-		return;
-	}
-	/* Without the message there is no bounce, and without the bounce nothing may be settled: later. */
-	struct dispatcher *d = s->delivery->dispatcher;
-	struct delivery *delivery = s->delivery;
-	delivery->message->users--;
-	delivery->message->reload_after = true;
-	dispatcher_note_due(d, clock_wall_ms() + 60000);
-	dispatcher_message_done(d, delivery->message, delivery->count);
-	mem_free(delivery->recipients);
-	mem_free(delivery);
-	mem_free(s->outcomes);
-	mem_free(s);
-	dispatcher_job_ended(d);
+	/* Without the message itself the sender is told all the same: a delivery that happened must not be repeated for want of it. But one
+	 * that is gone from the queue was removed by an operator, who wants no reports. */
+	if (err != ERR_NOT_FOUND)
+		s->dsn = bounce_make(s->delivery);
+	submit(s);
 }
 
 void dispatcher_settle(struct delivery *delivery)

@@ -1,5 +1,6 @@
 #include "service/intake.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "service/dispatcher.h"
 #include "store/spool.h"
@@ -15,7 +16,12 @@ struct intake {
 static enum err put(struct store_job *job, struct db *db)
 {
 	struct intake *intake = (struct intake *)(void *)job;
-	return queue_store_put(db, &intake->message->envelope);
+	struct queue_message *q = &intake->message->envelope;
+	/* Counted from now, not from when the job was given: it may have waited for a slow disk. */
+	int64_t due_at_ms = clock_wall_ms() + DISPATCHER_HANDOVER_MS;
+	for (size_t i = 0; i < q->recipient_count; i++)
+		q->recipients[i].due_at_ms = due_at_ms;
+	return queue_store_put(db, q);
 }
 
 static void put_done(struct store_job *job)
@@ -59,8 +65,6 @@ struct intake *intake_commit(struct server *server, struct loop *loop, struct me
 	q->head = buf_view(&message->head);
 	q->body = buf_view(&message->body);
 	q->spool = view_from_cstr(message->spool);
-	for (size_t i = 0; i < q->recipient_count; i++)
-		q->recipients[i].due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS;
 	message->content_loaded = true;
 	message_count_content(message);
 	server_job_started(server);

@@ -9,7 +9,7 @@
 
 struct intake;
 
-/* LIFE 5/10: envelope, head and body become one write job. Takes the message; sets its received time's due times. committed() is called once, later,
+/* LIFE 5/10: envelope, head and body become one write job. Takes the message; sets its recipients' due times. committed() is called once, later,
  * on `loop`, unless the intake is abandoned first; on ERR_OK the message has gone on to the dispatcher. On failure a spool file is removed. */
 struct intake *intake_commit(struct server *server, struct loop *loop, struct message *message,
 	void (*committed)(void *owner, enum err err, const char *detail), void *owner);

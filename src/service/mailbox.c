@@ -33,11 +33,13 @@ static void write_mail(struct worker_job *work)
 		.received_at_ms = m->envelope.received_at_ms,
 		.keep_line_ends = m->envelope.body_type == SMTP_BODY_BINARYMIME,
 		.front = buf_view(&job->front),
-		.body = buf_view(&m->body),
 		.body_fd = -1,
 	};
 	uint64_t size = 0;
-	if (m->spool[0] != '\0')
+	/* What a report may have read of a spooled body belongs to the other thread. */
+	if (m->spool[0] == '\0')
+		out.body = buf_view(&m->body);
+	else
 		job->err = spool_open(store_folder(delivery->dispatcher->server->store), m->spool, &out.body_fd, &size);
 	if (job->err == ERR_OK)
 		job->err = maildir_deliver(&out);

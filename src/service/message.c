@@ -23,6 +23,7 @@ struct message *message_new(struct memory_budget *budget)
 	struct message *message = mem_alloc(sizeof *message);
 	arena_init(&message->arena, MESSAGE_ARENA_BYTES);
 	message->budget = budget;
+	message->passed_due_ms = INT64_MAX;
 	return message;
 }
 

@@ -37,7 +37,7 @@ struct message {
 	size_t recipient_room; /* of envelope.recipients while it grows */
 	uint32_t pending; /* recipients not settled yet, as far as this object knows (dispatcher) */
 	uint32_t users; /* deliveries that hold it (dispatcher) */
-	bool reload_after; /* rows of it were passed over while it was active (dispatcher) */
+	int64_t passed_due_ms; /* earliest due time of its rows on disk that nobody here has in hand; INT64_MAX: none (dispatcher) */
 };
 
 #define MESSAGE_ARENA_BYTES (32u * 1024 * 1024)
