@@ -90,7 +90,7 @@ crash: packages-test build ## ROUNDS (200) rounds of load with SIGKILL at random
 	@$(PYTHON) tests/crash/crash.py --binary $(RELEASE)/postrider --rounds $(ROUNDS)
 
 conformance: built-for-test ## every suite under ../shared/suites (or POSTRIDER_SUITES) that the code can answer
-	@$(PYTHON) tests/conformance/run.py --build $(TEST)
+	@tools/run_conformance $(TEST)
 
 tsan: packages-test $(TSAN)/build.ninja ## the end-to-end tests under ThreadSanitizer
 	@$(NINJA) -C $(TSAN)
