@@ -9,6 +9,7 @@
 #include <string.h>
 
 struct domains {
+	pthread_mutex_t load_lock; /* over reading and replacing: an older reading never replaces a newer one */
 	pthread_rwlock_t lock;
 	size_t count;
 	size_t bucket_count;
@@ -27,6 +28,7 @@ struct load {
 struct domains *domains_new(void)
 {
 	struct domains *domains = mem_alloc(sizeof *domains);
+	pthread_mutex_init(&domains->load_lock, NULL);
 	pthread_rwlock_init(&domains->lock, NULL);
 	return domains;
 }
@@ -54,6 +56,7 @@ void domains_free(struct domains *domains)
 		return;
 	clear(domains);
 	pthread_rwlock_destroy(&domains->lock);
+	pthread_mutex_destroy(&domains->load_lock);
 	mem_free(domains);
 }
 
@@ -67,7 +70,7 @@ static void collect(void *owner, struct view domain)
 	load->names[load->count++] = view_to_cstr(domain);
 }
 
-enum err domains_load(struct domains *domains, struct db *db)
+static enum err load_all(struct domains *domains, struct db *db)
 {
 	struct load load = { 0 };
 	enum err err = directory_domain_list(db, collect, &load);
@@ -95,6 +98,14 @@ enum err domains_load(struct domains *domains, struct db *db)
 	pthread_rwlock_unlock(&domains->lock);
 	mem_free(load.names);
 	return ERR_OK;
+}
+
+enum err domains_load(struct domains *domains, struct db *db)
+{
+	pthread_mutex_lock(&domains->load_lock);
+	enum err err = load_all(domains, db);
+	pthread_mutex_unlock(&domains->load_lock);
+	return err;
 }
 
 static bool contains_a_label(struct domains *domains, struct view domain)

@@ -11,7 +11,9 @@
 
 #define PIECE_BYTES (256u * 1024) /* what one write job takes */
 #define WAITING_MAX (512u * 1024) /* beyond, the session stops reading */
+#define PRESSED_BYTES (64u * 1024) /* instead of both, when the server's memory for bodies is used up */
 #define BUDGET_STEP (64u * 1024)
+#define HEADER_MAX_BYTES (128u * 1024)
 
 enum spool_step { STEP_WRITE, STEP_FINISH };
 
@@ -25,6 +27,7 @@ struct spool_job {
 	int fd; /* -1: create first */
 	char name[64];
 	struct buf bytes;
+	size_t budget_bytes;
 	enum err err;
 };
 
@@ -33,6 +36,7 @@ struct intake_body {
 	struct buf memory; /* whole body, or what waits for the writer */
 	size_t budget_bytes;
 	bool spooling;
+	bool pressed; /* what is held is more than the server's memory for bodies allows */
 	bool finishing;
 	bool reported;
 	struct spool_job *running;
@@ -40,7 +44,7 @@ struct intake_body {
 	char name[64];
 	enum err err;
 	struct intake_body_result result;
-	struct buf header; /* kept when spooling starts */
+	struct buf header; /* of a spooled body, as much as is looked at */
 	void (*finished)(void *owner, struct intake_body_result *result);
 };
 
@@ -48,7 +52,7 @@ static void spool_work(struct worker_job *job)
 {
 	struct spool_job *s = (struct spool_job *)(void *)job;
 	const char *folder = store_folder(s->server->store);
-	if (s->fd < 0)
+	if (s->err == ERR_OK && s->fd < 0)
 		s->err = spool_create(folder, s->message_id, &s->fd, s->name);
 	if (s->err == ERR_OK && s->bytes.len > 0)
 		s->err = spool_write(s->fd, buf_view(&s->bytes));
@@ -74,6 +78,8 @@ static void discard_work(struct worker_job *job)
 static void free_spool_job(struct worker_job *job)
 {
 	struct spool_job *s = (struct spool_job *)(void *)job;
+	if (s->budget_bytes > 0)
+		memory_budget_give(&s->server->body_memory, s->budget_bytes);
 	server_job_ended(s->server);
 	buf_clear(&s->bytes);
 	mem_free(s);
@@ -99,6 +105,11 @@ static void discard(struct server *server, struct loop *loop, int fd, const char
 }
 
 static void start_job(struct intake_body *body);
+
+static size_t piece_bytes(const struct intake_body *body)
+{
+	return body->pressed ? PRESSED_BYTES : PIECE_BYTES;
+}
 
 static void report(struct intake_body *body)
 {
@@ -135,7 +146,7 @@ static void spool_done(struct worker_job *job)
 		report(body);
 		return;
 	}
-	if (body->finishing || body->memory.len >= PIECE_BYTES)
+	if (body->finishing || body->memory.len >= piece_bytes(body))
 		start_job(body);
 	if (!body->finishing)
 		body->options.drained(body->options.owner);
@@ -163,8 +174,7 @@ static void start_job(struct intake_body *body)
 		buf_clear(&body->memory);
 	s->err = body->err;
 	body->memory = (struct buf){ 0 };
-	if (body->budget_bytes > 0)
-		memory_budget_give(&body->options.server->body_memory, body->budget_bytes);
+	s->budget_bytes = body->budget_bytes;
 	body->budget_bytes = 0;
 	s->job.work = spool_work;
 	s->job.done = spool_done;
@@ -226,14 +236,19 @@ static void look_at_header(struct intake_body *body, struct view start)
 	}
 }
 
-static void begin_spooling(struct intake_body *body)
+/* A spooled body is not read again: what belongs to its header is kept on the way. */
+static void keep_header(struct intake_body *body, struct view bytes)
+{
+	bytes = view_sub(bytes, 0, HEADER_MAX_BYTES - body->header.len);
+	if (buf_append(&body->header, bytes) != ERR_OK)
+		body->err = ERR_LIMIT;
+}
+
+static void begin_spooling(struct intake_body *body, uint64_t header_bytes)
 {
 	body->spooling = true;
 	struct view start = buf_view(&body->memory);
-	look_at_header(body, start);
-	size_t length = header_section_length(start);
-	if (buf_append(&body->header, view_sub(start, 0, length)) != ERR_OK)
-		body->err = ERR_LIMIT;
+	keep_header(body, view_sub(start, 0, header_bytes < start.len ? (size_t)header_bytes : start.len));
 }
 
 static bool count_memory(struct intake_body *body, size_t more)
@@ -252,21 +267,25 @@ static bool count_memory(struct intake_body *body, size_t more)
 
 void intake_body_append(struct intake_body *body, struct view bytes)
 {
+	uint64_t header_before = body->result.scan.header_bytes;
 	mail_scan_feed(&body->result.scan, bytes);
 	if (body->err != ERR_OK)
 		return;
-	if (!body->spooling &&
-		(body->memory.len + bytes.len > body->options.inline_bytes || !count_memory(body, bytes.len)))
-		begin_spooling(body);
+	body->pressed = !count_memory(body, bytes.len);
+	if (!body->spooling && (body->memory.len + bytes.len > body->options.inline_bytes || body->pressed))
+		begin_spooling(body, header_before);
+	if (body->spooling)
+		keep_header(body, view_sub(bytes, 0, (size_t)(body->result.scan.header_bytes - header_before)));
 	if (buf_append(&body->memory, bytes) != ERR_OK)
 		body->err = ERR_LIMIT;
-	if (body->spooling && body->running == NULL && body->memory.len >= PIECE_BYTES)
+	if (body->spooling && body->running == NULL && body->memory.len >= piece_bytes(body))
 		start_job(body);
 }
 
 bool intake_body_is_full(const struct intake_body *body)
 {
-	return body->spooling && body->running != NULL && body->memory.len >= WAITING_MAX;
+	size_t most = body->pressed ? PRESSED_BYTES : WAITING_MAX;
+	return body->spooling && body->running != NULL && body->memory.len >= most;
 }
 
 void intake_body_finish(struct intake_body *body, void (*finished)(void *owner, struct intake_body_result *result))
@@ -276,6 +295,7 @@ void intake_body_finish(struct intake_body *body, void (*finished)(void *owner, 
 	mail_scan_end(&body->result.scan);
 	if (body->spooling) {
 		body->result.header = buf_view(&body->header);
+		look_at_header(body, body->result.header);
 		if (body->running == NULL)
 			start_job(body);
 		return;

@@ -35,7 +35,7 @@ struct intake_body_result {
 	struct mail_scan scan; /* 8-bit, bare line ends, size */
 	unsigned received_fields; /* in the header section */
 	bool has_date, has_message_id, has_from;
-	struct view header; /* the header section (or its first MiB), borrowed during the call */
+	struct view header; /* the header section (of a spooled body its first 128 KiB), borrowed during the call */
 };
 /* No more bytes follow: finished() is called once, now (when nothing was spooled) or later from the loop. */
 void intake_body_finish(struct intake_body *body, void (*finished)(void *owner, struct intake_body_result *result));

@@ -7,7 +7,8 @@
 bool memory_budget_take(struct memory_budget *budget, size_t bytes)
 {
 	size_t before = atomic_fetch_add_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
-	if (bytes <= budget->limit_bytes && before <= budget->limit_bytes - bytes)
+	size_t limit = atomic_load_explicit(&budget->limit_bytes, memory_order_relaxed);
+	if (bytes <= limit && before <= limit - bytes)
 		return true;
 	atomic_fetch_sub_explicit(&budget->used_bytes, bytes, memory_order_relaxed);
 	return false;
@@ -45,10 +46,11 @@ struct view message_keep(struct message *message, struct view bytes)
 	return copy;
 }
 
-static bool has_recipient(const struct message *message, struct view address)
+/* The hashes stand side by side: looking through them all costs little, even for the last of 20,000. */
+static bool has_recipient(const struct message *message, struct view address, uint64_t hash)
 {
 	for (size_t i = 0; i < message->envelope.recipient_count; i++)
-		if (view_eq(message->envelope.recipients[i].address, address))
+		if (message->recipient_hashes[i] == hash && view_eq(message->envelope.recipients[i].address, address))
 			return true;
 	return false;
 }
@@ -62,22 +64,29 @@ static enum err make_room(struct message *message)
 		return ERR_LIMIT;
 	size_t room = message->recipient_room > 0 ? message->recipient_room * 2 : 2;
 	struct queue_recipient *larger = arena_alloc(&message->arena, room * sizeof *larger);
-	if (larger == NULL)
+	uint64_t *hashes = arena_alloc(&message->arena, room * sizeof *hashes);
+	if (larger == NULL || hashes == NULL)
 		return ERR_LIMIT;
-	if (q->recipient_count > 0)
+	if (q->recipient_count > 0) {
 		memcpy(larger, q->recipients, q->recipient_count * sizeof *larger);
+		memcpy(hashes, message->recipient_hashes, q->recipient_count * sizeof *hashes);
+	}
 	q->recipients = larger;
+	message->recipient_hashes = hashes;
 	message->recipient_room = room;
 	return ERR_OK;
 }
 
 enum err message_add_recipient(struct message *message, const struct queue_recipient *recipient)
 {
-	if (has_recipient(message, recipient->address))
+	uint64_t hash = view_hash(recipient->address);
+	if (has_recipient(message, recipient->address, hash))
 		return ERR_OK;
 	enum err err = make_room(message);
 	if (err != ERR_OK)
 		return err;
+	if (message->arena.used_bytes > MESSAGE_ENVELOPE_BYTES)
+		return ERR_LIMIT;
 	struct queue_recipient copy = *recipient;
 	copy.index = (uint32_t)message->envelope.recipient_count;
 	if (arena_dup(&message->arena, recipient->address, &copy.address) != ERR_OK ||
@@ -86,8 +95,15 @@ enum err message_add_recipient(struct message *message, const struct queue_recip
 		arena_dup(&message->arena, recipient->last_reply, &copy.last_reply) != ERR_OK ||
 		arena_dup(&message->arena, recipient->last_host, &copy.last_host) != ERR_OK)
 		return ERR_LIMIT;
+	message->recipient_hashes[message->envelope.recipient_count] = hash;
 	message->envelope.recipients[message->envelope.recipient_count++] = copy;
 	return ERR_OK;
+}
+
+void message_drop_recipients(struct message *message, size_t count)
+{
+	ASSERT(count <= message->envelope.recipient_count);
+	message->envelope.recipient_count = count;
 }
 
 void message_drop_content(struct message *message)

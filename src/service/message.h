@@ -16,7 +16,7 @@
 /* Bytes of message content held in memory by the whole server; beyond the limit, bodies go to spool files and are read back. */
 struct memory_budget {
 	_Atomic size_t used_bytes;
-	size_t limit_bytes;
+	_Atomic size_t limit_bytes; /* a reload may change it */
 };
 /* False (and nothing taken) when it does not fit. */
 bool memory_budget_take(struct memory_budget *budget, size_t bytes);
@@ -34,13 +34,16 @@ struct message {
 	bool content_loaded; /* head and (unless spooled) body are at hand */
 	struct memory_budget *budget; /* of the bytes counted below */
 	size_t budget_bytes;
-	size_t recipient_room; /* of envelope.recipients while it grows */
+	size_t recipient_room; /* of envelope.recipients and their hashes while they grow */
+	uint64_t *recipient_hashes; /* of their addresses */
 	uint32_t pending; /* recipients not settled yet, as far as this object knows (dispatcher) */
 	uint32_t users; /* deliveries that hold it (dispatcher) */
 	int64_t passed_due_ms; /* earliest due time of its rows on disk that nobody here has in hand; INT64_MAX: none (dispatcher) */
 };
 
-#define MESSAGE_ARENA_BYTES (32u * 1024 * 1024)
+#define MESSAGE_ARENA_BYTES (48u * 1024 * 1024)
+/* Recipients leave the rest to what is kept about them while they are routed. */
+#define MESSAGE_ENVELOPE_BYTES (32u * 1024 * 1024)
 #define MESSAGE_RECIPIENTS_MAX 20000u /* after alias expansion */
 
 struct message *message_new(struct memory_budget *budget);
@@ -48,6 +51,8 @@ struct message *message_new(struct memory_budget *budget);
 void message_free(struct message *message);
 /* Copies everything the recipient's views point to. An address that is there already is left out (ERR_OK). ERR_LIMIT: too many. */
 enum err message_add_recipient(struct message *message, const struct queue_recipient *recipient) MUST_CHECK;
+/* Takes back those added behind the first `count`. */
+void message_drop_recipients(struct message *message, size_t count);
 /* Copies into the arena; ASSERTs on the budget: for values that were bounded before. */
 struct view message_keep(struct message *message, struct view bytes);
 /* Drops head and body from memory (they are on disk). */

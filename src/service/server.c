@@ -363,10 +363,12 @@ int server_run(const char *config_path)
 	r->config_path = config_path;
 	prepare(r, config);
 	int code = start(r);
-	if (code == EX_OK) {
+	if (code == EX_OK)
 		log_started(r);
+	else if (r->server.receive_count > 0)
+		begin_stop(r); /* some threads run already, and what clients gave them is under way */
+	if (code == EX_OK || r->server.receive_count > 0)
 		loop_run(r->server.main_loop);
-	}
 	atomic_store(&r->server.stopping, true);
 	stop_everything(r);
 	if (code == EX_OK)

@@ -287,10 +287,12 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	session->engine = smtp_receiver_new(&options, loop_now_ms(receiver->loop));
 	session->stream = stream_accept(receiver->loop, fd, &stream_handler, session);
 	/* Behind TLS from the first byte nothing is said before the handshake is done. */
-	if (options.tls_active)
+	if (!options.tls_active)
+		go_on(session);
+	else if (tls != NULL)
 		stream_start_tls(session->stream, tls, NULL, TLS_HANDSHAKE_MS);
 	else
-		go_on(session);
+		session_free(session); /* the certificate was taken away by a reload, the socket stays until a restart */
 	tls_context_unref(tls);
 }
 

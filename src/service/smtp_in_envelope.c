@@ -108,6 +108,7 @@ void smtp_in_on_mail(struct smtp_in *session, const struct smtp_event *event)
 static enum err add_targets(struct smtp_in *session, const struct lookup *lookup)
 {
 	const struct directory_lookup *found = &lookup->result;
+	size_t before = session->message->envelope.recipient_count;
 	for (size_t i = 0; i < found->target_count; i++) {
 		struct queue_recipient r = {
 			.address = found->targets[i].address,
@@ -117,8 +118,11 @@ static enum err add_targets(struct smtp_in *session, const struct lookup *lookup
 		if (!view_eq(r.address, lookup->address))
 			r.original = lookup->address;
 		enum err err = message_add_recipient(session->message, &r);
-		if (err != ERR_OK)
+		if (err != ERR_OK) {
+			/* All or none: the client sends again to a recipient that was refused. */
+			message_drop_recipients(session->message, before);
 			return err;
+		}
 	}
 	return ERR_OK;
 }
@@ -136,6 +140,25 @@ static struct smtp_reply too_many(void)
 	return smtp_reply_make(452, "4.5.3", "Too many recipients, send the others in another message");
 }
 
+static struct smtp_reply add_foreign(
+	struct smtp_in *session, struct view address, const struct smtp_rcpt_parameters *rcpt)
+{
+	/* "postmaster" alone is our own, and there is no domain yet that it could be of. */
+	if (view_find(address, '@') == address.len)
+		return smtp_reply_make(550, "5.1.1", "There is no such mailbox: this server has no domain");
+	struct queue_recipient r = { .address = address, .orcpt = rcpt->orcpt, .notify = rcpt->notify };
+	return message_add_recipient(session->message, &r) == ERR_OK ? smtp_reply_make(250, "2.1.5", "Recipient ok")
+								     : too_many();
+}
+
+static struct smtp_reply add_found(struct smtp_in *session, const struct lookup *lookup)
+{
+	/* The domain was taken away from us a moment ago. */
+	if (lookup->result.result == DIRECTORY_NOT_OURS)
+		return add_foreign(session, lookup->address, &lookup->rcpt);
+	return add_targets(session, lookup) == ERR_OK ? smtp_reply_make(250, "2.1.5", "Recipient ok") : too_many();
+}
+
 static void recipient_found(struct smtp_in *session, const struct lookup *lookup)
 {
 	struct relay_client client = relay_client(session);
@@ -144,8 +167,7 @@ static void recipient_found(struct smtp_in *session, const struct lookup *lookup
 	if (lookup->job.err == ERR_LIMIT)
 		reply = smtp_reply_make(550, "5.4.6", "This alias leads to too many addresses, or to itself");
 	else if (relay_allows_recipient(&client, &recipient, &reply))
-		reply = add_targets(session, lookup) == ERR_OK ? smtp_reply_make(250, "2.1.5", "Recipient ok")
-							       : too_many();
+		reply = add_found(session, lookup);
 	if (lookup->job.err != ERR_OK)
 		LOG(LOG_LEVEL_ERROR, "directory-failed", LOG_TEXT("to", lookup->address),
 			LOG_CSTR("reason", lookup->job.detail));
@@ -169,10 +191,6 @@ void smtp_in_on_rcpt(struct smtp_in *session, const struct smtp_event *event)
 		refuse_recipient(session, event->address, &reply);
 		return;
 	}
-	struct queue_recipient r = {
-		.address = event->address, .orcpt = event->rcpt.orcpt, .notify = event->rcpt.notify
-	};
-	reply = message_add_recipient(session->message, &r) == ERR_OK ? smtp_reply_make(250, "2.1.5", "Recipient ok")
-								      : too_many();
+	reply = add_foreign(session, event->address, &event->rcpt);
 	smtp_in_answer(session, &reply);
 }

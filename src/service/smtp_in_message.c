@@ -43,6 +43,15 @@ void smtp_in_on_body(struct smtp_in *session, const struct smtp_event *event)
 		intake_body_append(session->body, event->body);
 }
 
+/* One recipient may be named (RFC 5321 §4.4); as it was given, for where an alias leads is not the sender's business. */
+static struct view named_recipient(const struct queue_message *q)
+{
+	if (q->recipient_count != 1)
+		return VIEW_NONE;
+	const struct queue_recipient *r = &q->recipients[0];
+	return r->original.len > 0 ? r->original : r->address;
+}
+
 /* The fields put in front of what was sent: Received (RFC 5321 §4.4), and on submission what the client left out (RFC 6409 §8). */
 static enum err format_head(struct smtp_in *session, const struct intake_body_result *body, struct buf *out)
 {
@@ -63,7 +72,7 @@ static enum err format_head(struct smtp_in *session, const struct intake_body_re
 		.tls_version = view_from_cstr(stream_tls_version(session->stream)),
 		.tls_cipher = view_from_cstr(stream_tls_cipher(session->stream)),
 		.id = view_from_cstr(id.text),
-		.recipient = q->recipient_count == 1 ? q->recipients[0].address : VIEW_NONE,
+		.recipient = named_recipient(q),
 		.wall_ms = q->received_at_ms,
 	};
 	enum err err = received_format(&trace, out);
@@ -147,6 +156,7 @@ static void body_finished(void *owner, struct intake_body_result *body)
 	if (reply.code != 0) {
 		if (m->spool[0] != '\0')
 			spool_remove(store_folder(session->server->store), m->spool);
+		smtp_in_transaction_clear(session);
 		smtp_in_answer(session, &reply);
 		return;
 	}
