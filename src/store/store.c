@@ -39,7 +39,7 @@ static enum err open_database(
 	char *url = store_url(store, name);
 	enum err err = db_open(url, false, sync, &db);
 	if (err == ERR_OK)
-		err = db_checkpoint(db, DB_CHECKPOINT_WHOLE, NULL);
+		err = db_empty_log(db);
 	if (err == ERR_OK)
 		err = store_schema_migrate(db, schema, url + strlen("sqlite:"));
 	mem_free(url);

@@ -40,7 +40,8 @@ void store_close(struct store *store);
 
 void store_write(struct store *store, struct loop *loop, struct store_job *job);
 void store_read(struct store *store, struct loop *loop, struct store_job *job);
-/* Before store_start(), or in a command-line program: the writing connection itself. */
+/* Before store_start(), or in a command-line program: the writing connection itself; NULL with err_detail() if it can't be opened. A process that
+ * called this must not fork before store_start(). */
 struct db *store_db(struct store *store);
 /* Read connection to events.db for programs without threads (trace). NULL with err_detail() if it can't be opened. */
 struct db *store_events_db(struct store *store);
