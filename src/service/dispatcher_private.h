@@ -8,7 +8,13 @@
 
 struct remote;
 
-enum outcome_kind { OUTCOME_NONE, OUTCOME_DELIVERED, OUTCOME_FAILED, OUTCOME_DEFERRED };
+enum outcome_kind {
+	OUTCOME_NONE,
+	OUTCOME_DELIVERED,
+	OUTCOME_FAILED,
+	OUTCOME_DEFERRED,
+	OUTCOME_REPLACED, /* by `targets` */
+};
 
 struct delivery_recipient {
 	struct queue_recipient *recipient; /* the message's */
@@ -20,6 +26,8 @@ struct delivery_recipient {
 	bool dsn_passed_on; /* the next server answers for a success DSN from here */
 	int64_t due_at_ms; /* deferred: when next */
 	bool warn; /* a delay DSN is due */
+	size_t target_count; /* an alias took the mailbox's place since the message was accepted; in the delivery's arena */
+	struct queue_recipient *targets;
 };
 
 enum delivery_kind { DELIVERY_MAILBOX, DELIVERY_REMOTE };

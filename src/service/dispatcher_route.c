@@ -11,7 +11,8 @@
 
 #define LOCAL_DESTINATION VIEW("mailboxes")
 #define LOCAL_JOBS 16u
-#define LOOKUP_ARENA_BYTES (4u * 1024 * 1024)
+#define LOOKUP_ARENA_BYTES (4u * 1024 * 1024) /* one look-up, with all that an alias leads through */
+#define FOUND_ARENA_BYTES (64u * 1024 * 1024) /* what came of all of a message's */
 /* Outcomes of as many recipients as a message may have, and once again. */
 #define DELIVERY_ARENA_BYTES (64u * 1024 * 1024)
 
@@ -172,6 +173,32 @@ static void route_outcome(
 	dispatcher_settle(delivery);
 }
 
+/* An alias with several targets took the mailbox's place: they get rows of their own, which come back from disk. Those that
+ * get the message already are left out. */
+static void route_targets(struct routing *routing, struct queue_recipient *recipient, const struct directory_lookup *found)
+{
+	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, DELIVERY_MAILBOX);
+	delivery_add(delivery, recipient, recipient->address, VIEW_NONE);
+	struct delivery_recipient *r = &delivery->recipients[0];
+	r->targets = arena_alloc(&delivery->arena, found->target_count * sizeof *r->targets);
+	ASSERT(r->targets != NULL);
+	int64_t now_ms = clock_wall_ms();
+	for (size_t i = 0; i < found->target_count; i++) {
+		if (message_has_recipient(routing->message, found->targets[i].address))
+			continue;
+		r->targets[r->target_count++] = (struct queue_recipient){
+			.address = keep(delivery, found->targets[i].address),
+			.orcpt = keep(delivery, recipient->orcpt),
+			.original = keep(delivery,
+				recipient->original.len > 0 ? recipient->original : recipient->address),
+			.notify = recipient->notify,
+			.due_at_ms = now_ms,
+		};
+	}
+	delivery_set_outcome(delivery, 0, OUTCOME_REPLACED, VIEW("250 2.1.5 The address is an alias now"), VIEW_NONE);
+	dispatcher_settle(delivery);
+}
+
 static void defer_for_dead(struct delivery *delivery)
 {
 	struct destination *destination = delivery->destination;
@@ -217,15 +244,40 @@ struct local_routing {
 	} questions[];
 };
 
+static enum err keep_found(
+	struct local_routing *l, const struct directory_lookup *found, struct directory_lookup *ret)
+{
+	*ret = (struct directory_lookup){ .result = found->result };
+	if (found->target_count == 0)
+		return ERR_OK;
+	ret->targets = arena_alloc(&l->arena, found->target_count * sizeof *ret->targets);
+	if (ret->targets == NULL)
+		return ERR_LIMIT;
+	ret->target_count = found->target_count;
+	for (size_t i = 0; i < found->target_count; i++) {
+		ret->targets[i].is_mailbox = found->targets[i].is_mailbox;
+		if (arena_dup(&l->arena, found->targets[i].address, &ret->targets[i].address) != ERR_OK ||
+			arena_dup(&l->arena, found->targets[i].mailbox, &ret->targets[i].mailbox) != ERR_OK)
+			return ERR_LIMIT;
+	}
+	return ERR_OK;
+}
+
 static enum err find_one(struct local_routing *l, struct local_question *question, struct db *db)
 {
 	struct address address;
 	struct buf local = { 0 }, domain = { 0 };
+	struct arena scratch;
+	struct directory_lookup found = { 0 };
+	arena_init(&scratch, LOOKUP_ARENA_BYTES);
 	enum err err = address_parse(question->recipient->address, ADDRESS_ALLOW_UTF8, &address);
 	if (err == ERR_OK)
 		err = address_local_value(&address, &local);
 	if (err == ERR_OK && domain_to_ascii(address.domain, &domain))
-		err = directory_find(db, &l->options, buf_view(&local), buf_view(&domain), &l->arena, &question->found);
+		err = directory_find(db, &l->options, buf_view(&local), buf_view(&domain), &scratch, &found);
+	if (err == ERR_OK)
+		err = keep_found(l, &found, &question->found);
+	arena_clear(&scratch);
 	buf_clear(&local);
 	buf_clear(&domain);
 	return err;
@@ -250,11 +302,20 @@ static void apply_found(struct routing *routing, struct local_question *question
 {
 	struct queue_recipient *r = question->recipient;
 	struct directory_lookup *found = &question->found;
+	if (question->err == ERR_LIMIT) {
+		/* An operator's to mend, and no fault of the address. */
+		route_outcome(routing, r, OUTCOME_DEFERRED,
+			VIEW("451 4.3.5 The alias leads to too many addresses, or through too many others"));
+		return;
+	}
 	if (question->err != ERR_OK || found->result != DIRECTORY_FOUND) {
 		route_outcome(routing, r, OUTCOME_FAILED, VIEW("550 5.1.1 No such mailbox here"));
 		return;
 	}
-	/* A row has one outcome, so when an alias took the mailbox's place since, its first target stands for it. */
+	if (found->target_count > 1) {
+		route_targets(routing, r, found);
+		return;
+	}
 	struct directory_target *target = &found->targets[0];
 	struct view address = view_eq(target->address, r->address) ? r->address
 								   : message_keep(routing->message, target->address);
@@ -309,28 +370,38 @@ static void all_found(struct store_job *job)
 	dispatcher_job_ended(d);
 }
 
-void dispatcher_route(struct dispatcher *dispatcher, struct message *message)
+static void ask_directory(
+	struct dispatcher *dispatcher, struct message *message, size_t count, struct queue_recipient *const *recipients)
 {
-	size_t count = 0;
-	for (size_t i = 0; i < message->envelope.recipient_count; i++)
-		count += is_local(dispatcher, &message->envelope.recipients[i]);
-	if (count == 0) {
-		route_all(dispatcher, message, NULL);
-		return;
-	}
 	struct local_routing *l = mem_alloc(sizeof *l + count * sizeof l->questions[0]);
 	l->dispatcher = dispatcher;
 	l->message = message;
 	l->config = config_ref(dispatcher->config);
 	l->options.delimiter = view_from_cstr(l->config->recipient_delimiter);
 	l->options.postmaster = view_from_cstr(l->config->postmaster);
-	arena_init(&l->arena, LOOKUP_ARENA_BYTES);
-	for (size_t i = 0; i < message->envelope.recipient_count; i++)
-		if (is_local(dispatcher, &message->envelope.recipients[i]))
-			l->questions[l->count++].recipient = &message->envelope.recipients[i];
+	arena_init(&l->arena, FOUND_ARENA_BYTES);
+	l->count = count;
+	for (size_t i = 0; i < count; i++)
+		l->questions[i].recipient = recipients[i];
 	l->job.run = find_all;
 	l->job.done = all_found;
 	message->users++;
 	dispatcher_job_started(dispatcher);
 	store_read(dispatcher->server->store, dispatcher->loop, &l->job);
+}
+
+void dispatcher_route(struct dispatcher *dispatcher, struct message *message)
+{
+	/* Asked once for each: the list of our domains may be replaced meanwhile. */
+	const struct queue_message *q = &message->envelope;
+	struct queue_recipient **local = mem_alloc_array(q->recipient_count, sizeof(struct queue_recipient *));
+	size_t count = 0;
+	for (size_t i = 0; i < q->recipient_count; i++)
+		if (is_local(dispatcher, &q->recipients[i]))
+			local[count++] = &q->recipients[i];
+	if (count > 0)
+		ask_directory(dispatcher, message, count, local);
+	else
+		route_all(dispatcher, message, NULL);
+	mem_free(local);
 }

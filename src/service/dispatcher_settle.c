@@ -62,6 +62,7 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 		[OUTCOME_DELIVERED] = "delivered",
 		[OUTCOME_FAILED] = "failed",
 		[OUTCOME_DEFERRED] = "deferred",
+		[OUTCOME_REPLACED] = "replaced",
 	};
 	const struct queue_message *q = &delivery->message->envelope;
 	bool deferred = r->outcome == OUTCOME_DEFERRED;
@@ -79,14 +80,32 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 	trace_fields(delivery->dispatcher->server->store, LOG_LEVEL_INFO, q->id, events[r->outcome], count, fields);
 }
 
+/* Above all that this message's recipients had here, on disk still or settled. */
+static uint32_t next_index(const struct queue_message *q)
+{
+	uint32_t next = 0;
+	for (size_t i = 0; i < q->recipient_count; i++)
+		if (q->recipients[i].index >= next)
+			next = q->recipients[i].index + 1;
+	return next;
+}
+
 static enum err write_outcomes(struct store_job *job, struct db *db)
 {
 	struct settle *s = (struct settle *)(void *)job;
 	enum err err = ERR_OK;
 	if (s->dsn != NULL)
 		err = queue_store_put(db, &s->dsn->envelope);
+	const struct queue_message *q = &s->delivery->message->envelope;
+	for (size_t i = 0; i < s->delivery->count && err == ERR_OK; i++) {
+		const struct delivery_recipient *r = &s->delivery->recipients[i];
+		/* No target: all of them get the message already, and only the row goes. */
+		if (r->target_count > 0)
+			err = queue_store_replace(
+				db, q, r->recipient->index, next_index(q), r->target_count, r->targets);
+	}
 	if (err == ERR_OK)
-		err = queue_store_settle(db, s->delivery->message->envelope.id, s->count, s->outcomes, s->spool);
+		err = queue_store_settle(db, q->id, s->count, s->outcomes, s->spool);
 	return err;
 }
 
@@ -125,6 +144,9 @@ static void after_commit(struct settle *s)
 	for (size_t i = 0; i < s->count; i++)
 		if (s->outcomes[i].kind == QUEUE_DEFERRED)
 			dispatcher_note_due(d, s->outcomes[i].due_at_ms);
+	for (size_t i = 0; i < s->delivery->count; i++)
+		if (s->delivery->recipients[i].target_count > 0)
+			dispatcher_note_due(d, s->delivery->recipients[i].targets[0].due_at_ms);
 	if (s->dsn != NULL) {
 		struct queue_id_text dsn_id = queue_id_format(s->dsn->envelope.id), of = queue_id_format(id);
 		TRACE(d->server->store, LOG_LEVEL_INFO, id, "reported",

@@ -55,6 +55,14 @@ static bool has_recipient(const struct message *message, struct view address, ui
 	return false;
 }
 
+bool message_has_recipient(const struct message *message, struct view address)
+{
+	for (size_t i = 0; i < message->envelope.recipient_count; i++)
+		if (view_eq(message->envelope.recipients[i].address, address))
+			return true;
+	return false;
+}
+
 static enum err make_room(struct message *message)
 {
 	struct queue_message *q = &message->envelope;

@@ -51,6 +51,8 @@ struct message *message_new(struct memory_budget *budget);
 void message_free(struct message *message);
 /* Copies everything the recipient's views point to. An address that is there already is left out (ERR_OK). ERR_LIMIT: too many. */
 enum err message_add_recipient(struct message *message, const struct queue_recipient *recipient) MUST_CHECK;
+/* Whether this address is among its recipients, as written. */
+bool message_has_recipient(const struct message *message, struct view address);
 /* Takes back those added behind the first `count`. */
 void message_drop_recipients(struct message *message, size_t count);
 /* Copies into the arena; ASSERTs on the budget: for values that were bounded before. */

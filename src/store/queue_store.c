@@ -144,6 +144,61 @@ enum err queue_store_settle(
 	return err;
 }
 
+/* Takes the row away; *ret_state is how it was. */
+static enum err take_recipient(struct db *db, uint64_t message_id, uint32_t index, bool *ret_was_there,
+	enum queue_recipient_state *ret_state)
+{
+	struct db_statement *s = db_prepare(
+		db, "DELETE FROM recipient WHERE message_id = $1 AND idx = $2 RETURNING state");
+	if (s == NULL)
+		return ERR_IO;
+	db_bind_int(s, 1, (int64_t)message_id);
+	db_bind_int(s, 2, index);
+	bool row;
+	enum err err = db_step(s, &row);
+	if (err == ERR_OK && row) {
+		enum queue_recipient_state state = db_column_int(s, 0) == QUEUE_HELD ? QUEUE_HELD : QUEUE_READY;
+		err = db_run(s, NULL);
+		*ret_state = state;
+	}
+	*ret_was_there = row;
+	return err;
+}
+
+static enum err last_index(struct db *db, uint64_t message_id, uint32_t *ret)
+{
+	struct db_statement *s = db_prepare(db, "SELECT MAX(idx) FROM recipient WHERE message_id = $1");
+	if (s == NULL)
+		return ERR_IO;
+	db_bind_int(s, 1, (int64_t)message_id);
+	bool row;
+	enum err err = db_step(s, &row);
+	if (err != ERR_OK || !row)
+		return err;
+	*ret = (uint32_t)db_column_int(s, 0);
+	db_reset(s);
+	return ERR_OK;
+}
+
+enum err queue_store_replace(struct db *db, const struct queue_message *message, uint32_t index, uint32_t first_index,
+	size_t count, const struct queue_recipient *recipients)
+{
+	ASSERT(count > 0);
+	bool was_there = false;
+	enum queue_recipient_state state = QUEUE_READY;
+	uint32_t last = 0;
+	enum err err = last_index(db, message->id, &last);
+	if (err == ERR_OK)
+		err = take_recipient(db, message->id, index, &was_there, &state);
+	for (size_t i = 0; i < count && err == ERR_OK && was_there; i++) {
+		struct queue_recipient r = recipients[i];
+		r.index = (last >= first_index ? last + 1 : first_index) + (uint32_t)i;
+		r.state = state;
+		err = put_recipient(db, message, &r);
+	}
+	return err;
+}
+
 static enum err select_int(struct db *db, const char *sql, int64_t *ret)
 {
 	struct db_statement *s = db_prepare(db, sql);

@@ -519,6 +519,50 @@ static void due_uses_the_index(void **state)
 	assert_true(messages[99].id == 100 && at.due_at_ms == 100);
 }
 
+/* A recipient gives way to others; who is settled later finds nothing of it. */
+static void replaces_a_recipient(void **state)
+{
+	(void)state;
+	put(7, 3, 50);
+	struct queue_message message = { .id = 7, .size_bytes = 700 };
+	struct queue_recipient targets[] = {
+		{ .address = VIEW("a@example.org"), .original = VIEW("r1@example.org"), .due_at_ms = 60 },
+		{ .address = VIEW("b@example.org"), .notify = 4, .due_at_ms = 60, .state = QUEUE_HELD, .index = 1 },
+	};
+	must(queue_store_replace(contract.db, &message, 1, 0, 2, targets));
+	struct queue_message got;
+	must(load(7, &got));
+	assert_int_equal(got.recipient_count, 4);
+	static const uint32_t indexes[] = { 0, 2, 3, 4 };
+	static const char *const addresses[] = {
+		"r0@example.org", "r2@example.org", "a@example.org", "b@example.org"
+	};
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(got.recipients[i].index, indexes[i]);
+		assert_view(got.recipients[i].address, addresses[i]);
+		assert_int_equal(got.recipients[i].state, QUEUE_READY);
+	}
+	assert_view(got.recipients[2].original, "r1@example.org");
+	assert_int_equal(got.recipients[3].notify, 4);
+	/* It is gone: a repeat changes nothing. */
+	must(queue_store_replace(contract.db, &message, 1, 0, 2, targets));
+	assert_int_equal(rows(), 1004);
+	/* Above what the caller knows, and held as it was. */
+	uint64_t changed;
+	struct queue_filter filter = { .message_id = 7 };
+	must(queue_store_act(contract.db, QUEUE_HOLD, &filter, 70, NULL, NULL, &changed));
+	must(queue_store_replace(contract.db, &message, 0, 10, 1, targets));
+	must(load(7, &got));
+	assert_int_equal(got.recipient_count, 4);
+	assert_int_equal(got.recipients[3].index, 10);
+	assert_int_equal(got.recipients[3].state, QUEUE_HELD);
+	/* The last one settled takes the message with it. */
+	char spool[64];
+	struct queue_outcome gone[] = { { .index = 2 }, { .index = 3 }, { .index = 4 }, { .index = 10 } };
+	must(queue_store_settle(contract.db, 7, 4, gone, spool));
+	assert_int_equal(rows(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -534,6 +578,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(acts, setup, teardown),
 		cmocka_unit_test_setup_teardown(acts_on_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(due_uses_the_index, setup, teardown),
+		cmocka_unit_test_setup_teardown(replaces_a_recipient, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
