@@ -18,9 +18,8 @@ static void hash_and_match(void **state)
 	assert_false(view_eq(buf_view(&one), buf_view(&two))); /* each has its own salt */
 	assert_true(password_matches(password, buf_view(&one)));
 	assert_true(password_matches(password, buf_view(&two)));
-	const struct view wrong[] = { VIEW("correct horse \xc3\xa4 batter"),
-		VIEW("correct horse \xc3\xa4 battery "), VIEW("Correct horse \xc3\xa4 battery"),
-		VIEW("correct horse \xc3\xa4 battery\0"), VIEW("") };
+	const struct view wrong[] = { VIEW("correct horse \xc3\xa4 batter"), VIEW("correct horse \xc3\xa4 battery "),
+		VIEW("Correct horse \xc3\xa4 battery"), VIEW("correct horse \xc3\xa4 battery\0"), VIEW("") };
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
 		assert_false(password_matches(wrong[i], buf_view(&one)));
 	/* Every byte counts, a NUL too. */

@@ -55,15 +55,6 @@ static struct disk *find_disk(const char *path)
 	return NULL;
 }
 
-static struct disk *add_disk(const char *path)
-{
-	ASSERT(disk_count < DISKS_MAX);
-	struct disk *disk = mem_alloc(sizeof *disk);
-	snprintf(disk->path, sizeof disk->path, "%s", path);
-	disks[disk_count++] = disk;
-	return disk;
-}
-
 static void resize(struct disk *disk, uint64_t len)
 {
 	size_t sectors = (size_t)((len + SECTOR - 1) / SECTOR);
@@ -75,6 +66,16 @@ static void resize(struct disk *disk, uint64_t len)
 		memset(disk->dirty + disk->sectors, 0, cap - disk->sectors);
 		disk->sectors = cap;
 	}
+}
+
+static struct disk *add_disk(const char *path)
+{
+	ASSERT(disk_count < DISKS_MAX);
+	struct disk *disk = mem_alloc(sizeof *disk);
+	snprintf(disk->path, sizeof disk->path, "%s", path);
+	resize(disk, 1);
+	disks[disk_count++] = disk;
+	return disk;
 }
 
 /* Whether the plan wants this to fail. With the lock held. */

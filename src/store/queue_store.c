@@ -145,8 +145,8 @@ enum err queue_store_settle(
 }
 
 /* Takes the row away; *ret_state is how it was. */
-static enum err take_recipient(struct db *db, uint64_t message_id, uint32_t index, bool *ret_was_there,
-	enum queue_recipient_state *ret_state)
+static enum err take_recipient(
+	struct db *db, uint64_t message_id, uint32_t index, bool *ret_was_there, enum queue_recipient_state *ret_state)
 {
 	struct db_statement *s = db_prepare(
 		db, "DELETE FROM recipient WHERE message_id = $1 AND idx = $2 RETURNING state");

@@ -534,9 +534,7 @@ static void replaces_a_recipient(void **state)
 	must(load(7, &got));
 	assert_int_equal(got.recipient_count, 4);
 	static const uint32_t indexes[] = { 0, 2, 3, 4 };
-	static const char *const addresses[] = {
-		"r0@example.org", "r2@example.org", "a@example.org", "b@example.org"
-	};
+	static const char *const addresses[] = { "r0@example.org", "r2@example.org", "a@example.org", "b@example.org" };
 	for (size_t i = 0; i < 4; i++) {
 		assert_int_equal(got.recipients[i].index, indexes[i]);
 		assert_view(got.recipients[i].address, addresses[i]);
