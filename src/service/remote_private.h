@@ -52,6 +52,7 @@ struct remote {
 	struct smtp_sender_recipient *recipients;
 	struct buf addresses_text; /* what recipients' converted addresses point into */
 	struct buf converted; /* the content as 7 bit, where the server takes no other */
+	size_t converted_budget_bytes; /* taken for it from the server's memory for bodies */
 	bool is_converted;
 	bool elsewhere; /* 421 on a reused connection: to be tried on a fresh one */
 	bool next_host_wanted; /* MAIL was deferred, and another host may take it */

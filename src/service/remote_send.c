@@ -37,6 +37,8 @@ void remote_transaction_clear(struct remote *remote)
 	remote->recipients = NULL;
 	buf_clear(&remote->addresses_text);
 	buf_clear(&remote->converted);
+	memory_budget_give(&remote->dispatcher->server->body_memory, remote->converted_budget_bytes);
+	remote->converted_budget_bytes = 0;
 	remote->is_converted = remote->elsewhere = remote->next_host_wanted = false;
 	remote->content_at = 0;
 	if (remote->read != NULL)
@@ -109,6 +111,14 @@ static bool must_convert(const struct remote *remote)
 static enum err convert(struct remote *remote)
 {
 	const struct message *m = remote->delivery->message;
+	size_t bytes = m->head.len + m->body.len;
+	/* A part of it must never pass for the whole. */
+	if (bytes != m->envelope.size_bytes)
+		return err_set(ERR_UNSUPPORTED, "it has more than %u MiB", CONVERT_MAX_BYTES / 1024 / 1024);
+	/* One copy to convert from, one to send; where they don't fit now, they may later. */
+	if (!memory_budget_take(&remote->dispatcher->server->body_memory, bytes * 2))
+		return err_set(ERR_BUSY, "there is too little memory for it now");
+	remote->converted_budget_bytes = bytes * 2;
 	struct buf whole;
 	buf_init(&whole, CONVERT_MAX_BYTES);
 	buf_init(&remote->converted, CONVERT_MAX_BYTES);
@@ -167,7 +177,12 @@ static void begin(struct remote *remote)
 			"");
 		return;
 	}
-	if (must_convert(remote) && convert(remote) != ERR_OK) {
+	enum err err = must_convert(remote) ? convert(remote) : ERR_OK;
+	if (err == ERR_BUSY) {
+		refuse(remote, OUTCOME_DEFERRED, "451 4.3.1 The message can't be turned into its 7-bit form", err_detail());
+		return;
+	}
+	if (err != ERR_OK) {
 		refuse(remote, OUTCOME_FAILED,
 			"554 5.6.3 The message can't be turned into the 7-bit form that the next server takes",
 			err_detail());
@@ -187,7 +202,7 @@ static void begin(struct remote *remote)
 		.ret = (enum smtp_ret)q->ret,
 		.envid = q->envid,
 	};
-	enum err err = smtp_sender_begin(remote->engine, &transaction);
+	err = smtp_sender_begin(remote->engine, &transaction);
 	if (err == ERR_CLOSED)
 		remote_lost_before_begin(remote, "the other server closed the connection");
 	else
