@@ -170,6 +170,7 @@ enum err db_open(const char *url, bool read_only, enum db_sync sync, struct db *
 	enum err err = read_only ? ERR_OK : create_file(db->path);
 	if (err == ERR_OK) {
 		int flags = SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+		errno = 0; /* SQLite hands on whatever is there, also when no call failed */
 		int code = sqlite3_open_v2(db->path, &db->handle, flags, NULL);
 		if (code != SQLITE_OK)
 			err = fail(db, code, "open");

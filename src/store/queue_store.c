@@ -154,7 +154,7 @@ static enum err take_recipient(
 		return ERR_IO;
 	db_bind_int(s, 1, (int64_t)message_id);
 	db_bind_int(s, 2, index);
-	bool row;
+	bool row = false;
 	enum err err = db_step(s, &row);
 	if (err == ERR_OK && row) {
 		enum queue_recipient_state state = db_column_int(s, 0) == QUEUE_HELD ? QUEUE_HELD : QUEUE_READY;
