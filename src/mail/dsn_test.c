@@ -109,7 +109,7 @@ static void test_failed(void **state)
 		"such user",
 		"        second line\r\n    What you can do: There is no such mailbox.",
 		"Subject: Gr=C3=BC=C3=9Fe",
-		"\r\n\r\nReporting-MTA: dns; mx.our.example\r\nOriginal-Envelope-Id: id+2B1\r\n"
+		"\r\n\r\nReporting-MTA: dns; mx.our.example\r\nOriginal-Envelope-Id: id+1\r\n"
 		"Arrival-Date: Mon, 23 Nov 2026 14:38:00 +0000\r\n\r\n"
 		"Original-Recipient: rfc822; nobody+x@example.com\r\nFinal-Recipient: rfc822; nobody@example.com\r\n"
 		"Action: failed\r\nStatus: 5.1.1\r\nRemote-MTA: dns; mx.example.com\r\n"
