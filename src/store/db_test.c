@@ -24,7 +24,7 @@ static int setup(void **state)
 	db = contract.db;
 	must(db_exec(db,
 		"DROP TABLE IF EXISTS sample; CREATE TABLE sample (id INTEGER NOT NULL PRIMARY KEY, word TEXT, number "
-		"BIGINT)"));
+		"BIGINT CHECK (number <> 13))"));
 	return 0;
 }
 
