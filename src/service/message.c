@@ -66,10 +66,10 @@ bool message_has_recipient(const struct message *message, struct view address)
 static enum err make_room(struct message *message)
 {
 	struct queue_message *q = &message->envelope;
-	if (q->recipient_count < message->recipient_room)
-		return ERR_OK;
 	if (q->recipient_count >= MESSAGE_RECIPIENTS_MAX)
 		return ERR_LIMIT;
+	if (q->recipient_count < message->recipient_room)
+		return ERR_OK;
 	size_t room = message->recipient_room > 0 ? message->recipient_room * 2 : 2;
 	struct queue_recipient *larger = arena_alloc(&message->arena, room * sizeof *larger);
 	uint64_t *hashes = arena_alloc(&message->arena, room * sizeof *hashes);
