@@ -11,7 +11,6 @@
 
 #define PIECE_BYTES (256u * 1024) /* what one write job takes */
 #define WAITING_MAX (512u * 1024) /* beyond, the session stops reading */
-#define PRESSED_BYTES (64u * 1024) /* instead of both, when the server's memory for bodies is used up */
 #define BUDGET_STEP (64u * 1024)
 #define HEADER_MAX_BYTES (128u * 1024)
 
@@ -108,7 +107,8 @@ static void start_job(struct intake_body *body);
 
 static size_t piece_bytes(const struct intake_body *body)
 {
-	return body->pressed ? PRESSED_BYTES : PIECE_BYTES;
+	/* Where memory is used up nothing is gathered: what came is written before more is read. */
+	return body->pressed ? 1 : PIECE_BYTES;
 }
 
 static void report(struct intake_body *body)
@@ -284,7 +284,7 @@ void intake_body_append(struct intake_body *body, struct view bytes)
 
 bool intake_body_is_full(const struct intake_body *body)
 {
-	size_t most = body->pressed ? PRESSED_BYTES : WAITING_MAX;
+	size_t most = body->pressed ? 1 : WAITING_MAX;
 	return body->spooling && body->running != NULL && body->memory.len >= most;
 }
 
