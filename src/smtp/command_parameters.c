@@ -142,7 +142,7 @@ static const char *parse_notify(const struct target *target, struct view value)
 	return NULL;
 }
 
-/* RFC 3461 §4.2: addr-type ";" xtext. With type "utf-8" the text may be RFC 6533's, which keeps its \x{...} here. */
+/* RFC 3461 §4.2: addr-type ";" xtext. With type "utf-8" it is RFC 6533's: \x{...} becomes the character it stands for. */
 static const char *parse_orcpt(const struct target *target, struct view value)
 {
 	if (!target->offer->dsn)
@@ -164,10 +164,18 @@ static const char *parse_orcpt(const struct target *target, struct view value)
 		if (!utf8 || !target->offer->smtputf8 || !view_is_utf8(text) ||
 			buf_append(target->scratch, text) != ERR_OK)
 			return BAD_VALUE;
+	} else if (utf8) {
+		if (utf8_addr_xtext_decode(view_from(value, type_len + 1), target->scratch) != ERR_OK)
+			return BAD_VALUE;
 	} else if (!decode(target, view_from(value, type_len + 1), &text)) {
 		return BAD_VALUE;
 	}
-	target->rcpt->orcpt = view_from(buf_view(target->scratch), before);
+	struct view whole = view_from(buf_view(target->scratch), before);
+	/* It is repeated in reports: nothing that could end a line there. */
+	for (size_t i = 0; i < whole.len; i++)
+		if (whole.ptr[i] < 0x20 || whole.ptr[i] == 0x7f)
+			return BAD_VALUE;
+	target->rcpt->orcpt = whole;
 	return NULL;
 }
 

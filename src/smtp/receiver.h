@@ -37,7 +37,7 @@ struct smtp_receiver_options {
 	/* Limits and times: 0 = none. */
 	uint64_t message_size_max_bytes;
 	uint32_t recipients_max; /* RCPT commands per transaction: 452 4.5.3 beyond; advertised in LIMITS RCPTMAX */
-	uint32_t commands_max; /* per session: 421 4.7.0 beyond */
+	uint32_t commands_max; /* other than MAIL, RCPT, DATA and BDAT, per session: 421 4.7.0 beyond */
 	uint32_t errors_max; /* error replies per session: the next command behind them, but QUIT, gets 421 4.7.0 */
 	uint32_t transactions_max; /* MAIL commands per session: 421 beyond; advertised in LIMITS MAILMAX */
 	uint32_t auth_failures_max; /* per session: behind that many the next AUTH gets 421 */

@@ -7,6 +7,8 @@ enum {
 	NEEDS_ARGUMENT = 8,
 	NO_ARGUMENT = 16,
 	IS_FREE = 32, /* allowed when errors have run out or the client was turned away */
+	IS_WORK =
+		64, /* carries mail: bounded by messages, recipients, errors and time, not by the number of commands */
 };
 
 /* RFC 5321 §4.5.3.1.4: 512 bytes with CRLF, and what extensions add: SIZE 26 (RFC 1870 §3), BODY 17 (RFC 6152 §2) and one more for
@@ -29,10 +31,12 @@ struct command {
 
 /* BDAT checks everything itself: whatever is wrong with it, its bytes must be read first. */
 static const struct command commands[] = {
-	{ VERB("MAIL"), MAIL_LINE_BYTES, NEEDS_HELLO | NO_TRANSACTION | NEEDS_ARGUMENT, smtp_receiver_mail_run },
-	{ VERB("RCPT"), RCPT_LINE_BYTES, NEEDS_HELLO | NEEDS_TRANSACTION | NEEDS_ARGUMENT, smtp_receiver_rcpt_run },
-	{ VERB("DATA"), LINE_BYTES, NEEDS_HELLO | NO_ARGUMENT, smtp_receiver_data_run },
-	{ VERB("BDAT"), RECEIVER_LINE_MAX_BYTES, IS_FREE, smtp_receiver_bdat_run },
+	{ VERB("MAIL"), MAIL_LINE_BYTES, NEEDS_HELLO | NO_TRANSACTION | NEEDS_ARGUMENT | IS_WORK,
+		smtp_receiver_mail_run },
+	{ VERB("RCPT"), RCPT_LINE_BYTES, NEEDS_HELLO | NEEDS_TRANSACTION | NEEDS_ARGUMENT | IS_WORK,
+		smtp_receiver_rcpt_run },
+	{ VERB("DATA"), LINE_BYTES, NEEDS_HELLO | NO_ARGUMENT | IS_WORK, smtp_receiver_data_run },
+	{ VERB("BDAT"), RECEIVER_LINE_MAX_BYTES, IS_FREE | IS_WORK, smtp_receiver_bdat_run },
 	{ VERB("EHLO"), LINE_BYTES, NEEDS_ARGUMENT, smtp_receiver_ehlo_run },
 	{ VERB("HELO"), LINE_BYTES, NEEDS_ARGUMENT, smtp_receiver_helo_run },
 	{ VERB("RSET"), LINE_BYTES, NO_ARGUMENT, smtp_receiver_rset_run },
@@ -91,7 +95,7 @@ static const char *check(const struct smtp_receiver *receiver, const struct comm
 static bool check_limits(struct smtp_receiver *receiver, unsigned flags)
 {
 	const struct smtp_receiver_options *options = &receiver->options;
-	if (receiver->commands < UINT32_MAX)
+	if ((flags & IS_WORK) == 0 && receiver->commands < UINT32_MAX)
 		receiver->commands++;
 	if (options->commands_max > 0 && receiver->commands > options->commands_max)
 		smtp_receiver_say(receiver, "421 4.7.0 Too many commands in this session");

@@ -119,9 +119,10 @@ static const struct dialogue parameter_dialogues[] = {
 		"C: RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;Bob+2Bx@d.example\nS: 250 ...\n"
 		"E: RCPT <c@d.example> notify=14 orcpt=rfc822;Bob+x@d.example\n"
 		"C: RCPT TO:<c@d.example> notify=delay orcpt=UTF-8;j\\\\x{F6}rg@d.example\nS: 250 ...\n"
-		"E: RCPT <c@d.example> notify=8 orcpt=UTF-8;j\\x5cx{F6}rg@d.example\n"
+		"E: RCPT <c@d.example> notify=8 orcpt=UTF-8;j\\xc3\\xb6rg@d.example\n"
 		"C: RCPT TO:<c@d.example> ORCPT=utf-8;j\xc3\xb6rg@d.example\nS: 250 ...\n"
-		"E: RCPT <c@d.example> orcpt=utf-8;j\\xc3\\xb6rg@d.example\n" },
+		"E: RCPT <c@d.example> orcpt=utf-8;j\\xc3\\xb6rg@d.example\n"
+		"C: RCPT TO:<f@d.example> ORCPT=rfc822;a+0Ab@d.example\nS: 501 5.5.4 ...\n" },
 	{ "bad DSN of RCPT", DIALOGUE_RCPT,
 		"C: RCPT TO:<c@d.example> NOTIFY=NEVER,DELAY\nS: 501 5.5.4 ...\nC: RCPT TO:<c@d.example> NOTIFY=\nS: "
 		"501 5.5.4 ...\n"
