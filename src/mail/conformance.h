@@ -1,4 +1,4 @@
-/* What the conformance programs of this folder share: finding and reading a suite. Included by tests only. */
+/* What the conformance programs of this folder and of mailauth share: finding and reading a suite. Included by tests only. */
 #ifndef MAIL_CONFORMANCE_H
 #define MAIL_CONFORMANCE_H
 
@@ -14,7 +14,7 @@ enum { EXIT_SKIP = 77 };
  * to the folder that the compiler ran in, which is where Meson runs tests). */
 static inline void suites_folder(const char *source_file, struct buf *out)
 {
-	const char *folder = getenv("POSTRIDER_SUITES"), *in_tree = strstr(source_file, "src/mail/");
+	const char *folder = getenv("POSTRIDER_SUITES"), *in_tree = strstr(source_file, "src/mail");
 	enum err err = folder != NULL ? buf_append_cstr(out, folder)
 				      : buf_append_format(out, "%.*s../shared/suites",
 						(int)(in_tree != NULL ? in_tree - source_file : 0), source_file);
