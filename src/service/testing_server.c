@@ -159,22 +159,25 @@ static void write_spool(struct testing_server *t, struct message *m, struct view
 }
 
 struct commit {
-	bool done;
+	unsigned left;
 	enum err err;
 };
 
 static void committed(void *owner, enum err err, const char *detail)
 {
 	(void)detail;
-	*(struct commit *)owner = (struct commit){ true, err };
+	struct commit *commit = owner;
+	commit->left--;
+	if (err != ERR_OK)
+		commit->err = err;
 }
 
 static bool is_committed(void *arg)
 {
-	return ((struct commit *)arg)->done;
+	return ((struct commit *)arg)->left == 0;
 }
 
-uint64_t testing_submit(struct testing_server *t, const struct testing_mail *mail)
+static uint64_t submit(struct testing_server *t, const struct testing_mail *mail, struct commit *commit)
 {
 	struct message *m = message_new(&t->server.body_memory);
 	struct queue_message *q = &m->envelope;
@@ -197,11 +200,31 @@ uint64_t testing_submit(struct testing_server *t, const struct testing_mail *mai
 		must(buf_append(&m->body, body));
 	q->size_bytes = m->head.len + body.len;
 	uint64_t id = q->id;
-	struct commit commit = { 0 };
-	(void)intake_commit(&t->server, t->loop, m, committed, &commit);
-	testing_wait(t, is_committed, &commit, "a commit");
-	must(commit.err);
+	commit->left++;
+	(void)intake_commit(&t->server, t->loop, m, committed, commit);
 	return id;
+}
+
+static void wait_commits(struct testing_server *t, struct commit *commit)
+{
+	testing_wait(t, is_committed, commit, "a commit");
+	must(commit->err);
+}
+
+uint64_t testing_submit(struct testing_server *t, const struct testing_mail *mail)
+{
+	struct commit commit = { 0 };
+	uint64_t id = submit(t, mail, &commit);
+	wait_commits(t, &commit);
+	return id;
+}
+
+void testing_submit_many(struct testing_server *t, const struct testing_mail *mail, unsigned count)
+{
+	struct commit commit = { 0 };
+	for (unsigned i = 0; i < count; i++)
+		(void)submit(t, mail, &commit);
+	wait_commits(t, &commit);
 }
 
 struct write {

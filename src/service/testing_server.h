@@ -34,6 +34,8 @@ struct testing_mail {
 };
 /* Puts a message into the queue the way a session does, and waits until it is committed. Its id. */
 uint64_t testing_submit(struct testing_server *t, const struct testing_mail *mail);
+/* The same message many times, in few commits. */
+void testing_submit_many(struct testing_server *t, const struct testing_mail *mail, unsigned count);
 
 /* On the main database. */
 void testing_write(struct testing_server *t, enum err (*run)(struct db *db, const void *arg), const void *arg);
