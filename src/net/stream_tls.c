@@ -90,7 +90,8 @@ static bool set_server_name(SSL *ssl, const char *name)
 	struct net_address address;
 	if (net_address_parse(view_from_cstr(name), 0, &address) == ERR_OK)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	/* Names are DNS names, never the subject's common name (RFC 9525 §2). */
+	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
 	/* SSL_set_tlsext_host_name() without its cast that clang refuses; the name is copied. */
 	void *copied = (void *)(uintptr_t)name;
 	return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, copied) == 1 &&

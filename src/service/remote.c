@@ -124,6 +124,10 @@ void remote_give_up(struct remote *remote)
 	struct destination *destination = remote->destination;
 	if (remote->reason[0] == '\0')
 		remote_set_reason(remote, "451 4.4.1 No mail host could be reached");
+	if (remote->refusing_hosts > 0 && remote->refusing_hosts == remote->connects && remote->smarthost == NULL) {
+		remote_fail(remote, remote->reason);
+		return;
+	}
 	if (remote->delivery != NULL) {
 		delivery_set_all(remote->delivery, OUTCOME_DEFERRED, view_from_cstr(remote->reason),
 			remote->reason_is_reply ? remote_host_text(remote) : VIEW_NONE);
@@ -160,10 +164,18 @@ static void trace_routed(const struct remote *remote, const struct delivery *del
 			LOG_TEXT("via", remote->destination->key));
 }
 
+/* Ours, and the server's (RFC 9422 MAILMAX). */
+static uint32_t messages_max(const struct remote *remote)
+{
+	uint32_t ours = remote->config->delivery.messages_per_connection;
+	uint32_t theirs = smtp_sender_limit_transactions(remote->engine);
+	return theirs > 0 && theirs < ours ? theirs : ours;
+}
+
 static void go_idle(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
-	if (d->stopping || remote->delivered >= remote->config->delivery.messages_per_connection) {
+	if (d->stopping || remote->delivered >= messages_max(remote)) {
 		remote->quitting = true;
 		smtp_sender_quit(remote->engine);
 		return;
@@ -183,7 +195,7 @@ static void take_next(struct remote *remote)
 	set_proven(remote, true);
 	destination_succeeded(d->destinations, remote->destination);
 	remote->destination->reason[0] = '\0';
-	bool may_take = !d->stopping && remote->delivered < remote->config->delivery.messages_per_connection;
+	bool may_take = !d->stopping && remote->delivered < messages_max(remote);
 	if (remote->delivery == NULL && may_take) {
 		struct list *link = destination_take(d->destinations, remote->destination);
 		if (link != NULL) {
@@ -243,6 +255,8 @@ static void session_failed(struct remote *remote, const struct smtp_sender_event
 		return;
 	}
 	note_reason(remote, event);
+	if (event->stage == SMTP_STAGE_GREETING && !event->made_here && event->reply.code == 521)
+		remote->refusing_hosts++; /* "does not accept mail" (RFC 7504) */
 	/* Stage QUIT: the transaction had not begun when the server hung up. */
 	bool before_transaction = event->stage <= SMTP_STAGE_AUTH || event->stage == SMTP_STAGE_QUIT;
 	if (remote->next_host_wanted || (before_transaction && remote->delivered == 0)) {
@@ -250,8 +264,7 @@ static void session_failed(struct remote *remote, const struct smtp_sender_event
 		next_after_failure(remote);
 		return;
 	}
-	bool untried = remote->elsewhere || before_transaction ||
-		(event->made_here && event->stage <= SMTP_STAGE_RCPT);
+	bool untried = remote->elsewhere || before_transaction || (event->made_here && event->stage <= SMTP_STAGE_RCPT);
 	if (untried && put_back(remote)) {
 		end(remote);
 		return;
@@ -521,6 +534,7 @@ static const struct stream_handler stream_handler = {
 void remote_connect(struct remote *remote)
 {
 	const struct config_delivery *c = &remote->config->delivery;
+	remote->connects++;
 	const struct net_address *source = net_address_is_v6(remote->address) ? &c->source_v6 : &c->source_v4;
 	remote->stream = stream_connect(remote->dispatcher->loop, remote->address, source->len > 0 ? source : NULL,
 		c->connect_timeout_ms, &stream_handler, remote);

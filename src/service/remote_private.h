@@ -56,6 +56,7 @@ struct remote {
 	bool is_converted;
 	bool elsewhere; /* 421 on a reused connection: to be tried on a fresh one */
 	bool next_host_wanted; /* MAIL was deferred, and another host may take it */
+	uint32_t connects, refusing_hosts; /* tries to connect; those answered with 521 */
 	bool no_address_is_final; /* every host so far: DNS said for sure that it has no address */
 	struct content_job *loading;
 	uint64_t content_at; /* bytes of head and body given so far */

@@ -4,7 +4,7 @@
 #include "base/mem.h"
 #include "mail/address.h"
 #include "mail/downgrade.h"
-#include "mail/header.h"
+#include "mail/header_utf8.h"
 #include "store/spool.h"
 
 #include <errno.h>
@@ -74,24 +74,27 @@ static bool has_utf8_local(struct view address)
 	return !view_is_ascii(view_sub(address, 0, view_find_last(address, '@')));
 }
 
-/* A message needs SMTPUTF8 when an address or a header field can't be written without it (RFC 6531 §3.4). */
-static bool needs_smtputf8(const struct delivery *delivery)
+/* A message needs SMTPUTF8 when an address or a header field can't be written without it (RFC 6531 §3.4). NULL: it does not; else the reply for
+ * a server that has none. */
+static const char *needs_smtputf8(const struct delivery *delivery)
 {
+	static const char address[] = "553 5.6.7 The next server does not take addresses that are not ASCII (SMTPUTF8)";
+	static const char header[] = "553 5.6.9 The next server does not take headers that are not ASCII (SMTPUTF8)";
 	const struct message *m = delivery->message;
 	const struct queue_message *q = &m->envelope;
 	if (!q->smtputf8)
-		return false;
+		return NULL;
 	if (has_utf8_local(q->reverse_path))
-		return true;
+		return address;
 	for (size_t i = 0; i < delivery->count; i++)
 		if (has_utf8_local(delivery->recipients[i].address))
-			return true;
+			return address;
 	if (!view_is_ascii(buf_view(&m->head)))
-		return true;
+		return header;
 	if (m->spool[0] != '\0')
-		return q->body_type != SMTP_BODY_7BIT; /* its header is in the file: not worth reading for this */
-	struct view body = buf_view(&m->body);
-	return !view_is_ascii(view_sub(body, 0, header_section_length(body)));
+		return q->body_type != SMTP_BODY_7BIT ? header
+						      : NULL; /* its header is in the file: not worth reading */
+	return header_utf8_find(buf_view(&m->body)) ? header : NULL;
 }
 
 static bool must_convert(const struct remote *remote)
@@ -166,20 +169,37 @@ static void refuse(struct remote *remote, enum outcome_kind outcome, const char 
 	remote_ready(remote);
 }
 
+/* The server takes fewer recipients at once (RFC 9422 RCPTMAX): the others follow in a transaction of their own. */
+static void split_for_limit(struct remote *remote)
+{
+	struct delivery *delivery = remote->delivery;
+	size_t most = smtp_sender_limit_recipients(remote->engine);
+	if (most == 0 || delivery->count <= most)
+		return;
+	struct delivery *rest = delivery_new(remote->dispatcher, delivery->message, delivery->kind);
+	rest->destination = delivery->destination;
+	for (size_t i = most; i < delivery->count; i++)
+		delivery_add(rest, delivery->recipients[i].recipient, delivery->recipients[i].address, VIEW_NONE);
+	delivery->count = most;
+	destination_add_first(remote->dispatcher->destinations, remote->destination, &rest->link);
+	dispatcher_pump_soon(remote->dispatcher);
+}
+
 static void begin(struct remote *remote)
 {
 	struct delivery *delivery = remote->delivery;
 	const struct queue_message *q = &delivery->message->envelope;
-	bool smtputf8 = needs_smtputf8(delivery);
+	split_for_limit(remote);
+	const char *why_smtputf8 = needs_smtputf8(delivery);
+	bool smtputf8 = why_smtputf8 != NULL;
 	if (smtputf8 && (smtp_sender_extensions(remote->engine) & SMTP_EXT_SMTPUTF8) == 0) {
-		refuse(remote, OUTCOME_FAILED,
-			"553 5.6.7 The next server does not take addresses or headers that are not ASCII (SMTPUTF8)",
-			"");
+		refuse(remote, OUTCOME_FAILED, why_smtputf8, "");
 		return;
 	}
 	enum err err = must_convert(remote) ? convert(remote) : ERR_OK;
 	if (err == ERR_BUSY) {
-		refuse(remote, OUTCOME_DEFERRED, "451 4.3.1 The message can't be turned into its 7-bit form", err_detail());
+		refuse(remote, OUTCOME_DEFERRED, "451 4.3.1 The message can't be turned into its 7-bit form",
+			err_detail());
 		return;
 	}
 	if (err != ERR_OK) {

@@ -75,6 +75,9 @@ void sender_command_mail(struct smtp_sender *sender)
 		sender_put(sender, VIEW(" SMTPUTF8"));
 	if (has(sender, SMTP_EXT_DSN))
 		put_mail_dsn(sender);
+	/* The login is ours, not the author's: we vouch for nobody (RFC 4954 §5). */
+	if (sender->options.has_login && has(sender, SMTP_EXT_AUTH))
+		sender_put(sender, VIEW(" AUTH=<>"));
 	sender_put(sender, VIEW("\r\n"));
 }
 
