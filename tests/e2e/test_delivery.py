@@ -383,3 +383,39 @@ def test_scripted_peer_is_a_server(lab):
     with ScriptedPeer(lab.address(), 2525) as peer, smtplib.SMTP(peer.ip, 2525) as client:
         client.sendmail("a@b.example", ["c@d.example"], "Subject: x\r\n\r\n.\r\n")
         assert peer.messages[0].data == b"Subject: x\r\n\r\n.\r\n" and peer.messages[0].sender == "a@b.example"
+
+
+# --- what the other side asks for ---
+
+def test_recipient_limit_of_the_other_side(here, make_peer, make_domain):
+    """RFC 9422: no transaction has more recipients than the server offers, and nobody is forgotten."""
+    peer = make_peer(extensions=[*ScriptedPeer.DEFAULT_EXTENSIONS, "LIMITS RCPTMAX=2"])
+    domain = make_domain("few", peer)
+    users = [f"u{n}@{domain}" for n in range(5)]
+    send(here, *users)
+    base.wait_for(lambda: sorted(r for m in peer.messages for r in m.recipients) == users, lambda: f"all five; has {peer.messages}")
+    assert all(len(m.recipients) <= 2 for m in peer.messages)
+    here.wait_queue_empty()
+
+
+def test_host_that_takes_no_mail_at_all(here, make_peer, make_domain):
+    """521 (RFC 7504) from every host is final; one host that does take mail is enough."""
+    refusing = make_peer(script={"GREETING": "521 5.3.2 this host takes no mail"})
+    send(here, f"x@{make_domain('nomail', refusing)}")
+    [bounce] = here.wait_mail("joe")
+    assert "this host takes no mail" in bounce.as_string()
+    taking = make_peer()
+    send(here, f"x@{make_domain('onetakes', refusing, taking)}")
+    wait_messages(taking)
+    here.wait_queue_empty()
+
+
+def test_utf8_in_the_header_of_a_part(here, make_peer, make_domain):
+    """The message's own header is ASCII, an attachment's is not: no server without SMTPUTF8 may have it (RFC 6531 §3.4)."""
+    peer = make_peer(extensions=[e for e in ScriptedPeer.DEFAULT_EXTENSIONS if e != "SMTPUTF8"])
+    body = "--b\r\nContent-Disposition: attachment; filename=Grüße.txt\r\n\r\nhi\r\n--b--\r\n"
+    send(here, f"x@{make_domain('partutf', peer)}", options=("SMTPUTF8", "BODY=8BITMIME"), body=body,
+         headers="MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n")
+    [bounce] = here.wait_mail("joe")
+    assert "Status: 5.6.9" in bounce.as_string(), bounce.as_string()
+    assert not peer.messages
