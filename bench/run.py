@@ -142,7 +142,7 @@ def start_postrider(lab, authority, sink_ip, sink_port, wrapper=()):
     from lab.postrider import Postrider
     server = Postrider(lab, authority, domain="bench.example", accounts={}, wrapper=wrapper, config={
         "listen mx": {"relay_from": ["127.0.0.0/8"]}, "listen submission": None, "listen submissions": None,
-        "limits": {"connections_per_address": 20000, "messages_per_session": 1000000, "commands_per_session": 10000000},
+        "limits": {"connections_per_address": 20000, "messages_per_session": 999999, "commands_per_session": 10000000},
         "queue": {"retry_first": "5m", "retry_max": "4h"},
         "delivery": {"connect_timeout": "30s", "idle": "2s"},
         "smarthost sink": {"host": sink_ip, "port": sink_port, "tls": "clear", "concurrency": 50}})

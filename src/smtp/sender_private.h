@@ -47,7 +47,7 @@ enum sender_step {
 
 /* What is known about one recipient. */
 enum sender_recipient_state {
-	RECIPIENT_TODO,
+	RECIPIENT_UNASKED,
 	RECIPIENT_ASKED, /* RCPT written, not answered */
 	RECIPIENT_ACCEPTED,
 	RECIPIENT_REFUSED_HERE, /* can't be asked for; its event is still to come */

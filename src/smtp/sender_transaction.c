@@ -53,7 +53,7 @@ static void note_recipients(struct smtp_sender *sender)
 	for (size_t i = 0; i < count; i++) {
 		struct view address = t->what.recipients[i].address;
 		bool fine = address.len > 0 && can_ask_for(sender, address);
-		sender_set_recipient(sender, i, fine ? RECIPIENT_TODO : RECIPIENT_REFUSED_HERE);
+		sender_set_recipient(sender, i, fine ? RECIPIENT_UNASKED : RECIPIENT_REFUSED_HERE);
 		if (fine)
 			t->unanswered++;
 		else
@@ -139,7 +139,7 @@ static bool send_rcpt(struct smtp_sender *sender)
 {
 	struct sender_transaction *t = &sender->transaction;
 	size_t i = t->send_index;
-	while (i < t->what.recipient_count && sender_recipient(sender, i) != RECIPIENT_TODO)
+	while (i < t->what.recipient_count && sender_recipient(sender, i) != RECIPIENT_UNASKED)
 		i++;
 	t->send_index = i + 1;
 	if (i >= t->what.recipient_count) {

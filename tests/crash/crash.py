@@ -165,7 +165,7 @@ def run(rounds, seed=None, clients=6, say=print):
         sink = make_sink(lab.address(), 2525, ledger)
         server = Postrider(lab, Authority(lab.subfolder("ca")), domain="crash.example", accounts={"box": "box"}, config={
             "listen mx": {"relay_from": ["127.0.0.0/8"]}, "listen submission": None, "listen submissions": None,
-            "limits": {"inline_body": "20K", "messages_per_session": 1000000, "commands_per_session": 10000000},
+            "limits": {"inline_body": "20K", "messages_per_session": 999999, "commands_per_session": 10000000},
             "queue": {"retry_first": "200ms", "retry_max": "1s"},
             "smarthost sink": {"host": sink.ip, "port": sink.port, "tls": "clear"},
             "dns": {"servers": ["127.0.0.1@9"], "timeout": "1s"}}, start=False)
