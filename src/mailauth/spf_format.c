@@ -78,10 +78,11 @@ static void put_shown(struct writer *w, struct view v)
 static void put_pair(struct writer *w, struct view key, struct view value)
 {
 	value = view_sub(value, 0, SHOWN_MAX_BYTES);
-	space(w, key.len + value.len + 4);
+	bool is_plain = is_dot_atom(value);
+	space(w, key.len + value.len + (is_plain ? 2 : 4));
 	put(w, key);
 	put_byte(w, '=');
-	if (is_dot_atom(value))
+	if (is_plain)
 		put(w, value);
 	else
 		put_quoted(w, value);
