@@ -1,12 +1,14 @@
-#include "net/resolver.h"
+#include "net/resolver_private.h"
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "dns/message.h"
 #include "net/loop_private.h"
 
+#include <stdatomic.h>
 #include <string.h>
 #include <unbound-event.h>
-#include <unbound.h>
 #include <unistd.h>
 
 #define DEFAULT_TIMEOUT_MS 20000u
@@ -15,10 +17,23 @@
 #define RCODE_SERVFAIL 2
 /* Text of the longest name, all bytes escaped. */
 #define NAME_MAX_BYTES 1020u
+/* The servers may not be there yet, or be of another kind tomorrow. */
+#define PROBE_AGAIN_SOON_MS 30000
+#define PROBE_AGAIN_LATER_MS 3600000
+
+enum validation {
+	VALIDATION_FIXED, /* on with the operator's trust anchor, or off without any */
+	VALIDATION_PROBED, /* nothing is asked before the first probe is over */
+	VALIDATION_ON,
+	VALIDATION_OFF, /* the servers do not let us; probed again */
+};
 
 struct resolver {
 	struct loop *loop;
 	struct ub_ctx *unbound;
+	struct ub_ctx *lenient; /* without validation; NULL where the trust anchor is the operator's own */
+	enum validation validation;
+	struct loop_timer probe_timer;
 	uint32_t timeout_ms;
 	struct list queries;
 	struct list asked;
@@ -41,99 +56,10 @@ struct resolver_query {
 	struct resolver_answer answer;
 	struct buf wire;
 	struct buf why_bogus;
+	char *held_name; /* it waits for the probe: to be asked then */
+	uint16_t type;
 	bool delivering;
 };
-
-/* Setting up */
-
-static const struct {
-	const char *name, *value;
-} settings[] = {
-	{ "module-config:", "validator iterator" },
-	/* A resolver on this machine is the best kind. */
-	{ "do-not-query-localhost:", "no" },
-	/* Whoever configured the servers knows what they are asked about: private reverse zones, too. */
-	{ "unblock-lan-zones:", "yes" },
-	/* libunbound's 16 sockets would be a queue for a server that asks for hundreds of domains. */
-	{ "outgoing-range:", "256" },
-	{ "num-queries-per-thread:", "2048" },
-	/* RFC 9715: larger answers come over TCP instead of as fragments. */
-	{ "edns-buffer-size:", "1232" },
-	/* A resolver that was restarted is noticed soon. */
-	{ "infra-host-ttl:", "60" },
-	{ "infra-keep-probing:", "yes" },
-};
-
-static bool unbound_failed(int code, const char *what, const char *about)
-{
-	if (code == 0)
-		return false;
-	err_set(ERR_CONFIG, "cannot %s %s: %s", what, about, ub_strerror(code));
-	return true;
-}
-
-static bool set_servers(struct ub_ctx *unbound, const struct resolver_options *options)
-{
-	if (options->server_count == 0)
-		return !unbound_failed(
-			ub_ctx_resolvconf(unbound, NULL), "take the DNS servers from", "/etc/resolv.conf");
-	for (size_t i = 0; i < options->server_count; i++)
-		if (unbound_failed(
-			    ub_ctx_set_fwd(unbound, options->servers[i]), "use the DNS server", options->servers[i]))
-			return false;
-	return true;
-}
-
-static bool set_trust_anchor(struct ub_ctx *unbound, const char *path)
-{
-	if (path == NULL) {
-		path = DEFAULT_TRUST_ANCHOR;
-		if (access(path, R_OK) != 0)
-			return true;
-	} else if (access(path, R_OK) != 0) {
-		/* libunbound would only notice with the first question, and then fail all of them. */
-		err_set(ERR_CONFIG, "cannot read the DNSSEC trust anchor %s", path);
-		return false;
-	}
-	return !unbound_failed(ub_ctx_add_ta_file(unbound, path), "use the DNSSEC trust anchor", path);
-}
-
-static bool configure(struct ub_ctx *unbound, const struct resolver_options *options)
-{
-	/* Its messages would go to stderr, past the log. */
-	ub_ctx_debugout(unbound, NULL);
-	for (size_t i = 0; i < sizeof settings / sizeof settings[0]; i++)
-		if (unbound_failed(ub_ctx_set_option(unbound, settings[i].name, settings[i].value), "set libunbound's",
-			    settings[i].name))
-			return false;
-	if (!set_servers(unbound, options) || !set_trust_anchor(unbound, options->trust_anchor_file))
-		return false;
-	/* libunbound answers for the reserved .test itself; laboratories, and our tests, have real zones there (RFC
-	 * 6761 §6.2). This also ends the configuration: what is wrong with it is said now, not with the first
-	 * question. */
-	return !unbound_failed(ub_ctx_zone_remove(unbound, "test."), "start the resolver with the trust anchor",
-		options->trust_anchor_file != NULL ? options->trust_anchor_file : DEFAULT_TRUST_ANCHOR);
-}
-
-struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options)
-{
-	struct ub_ctx *unbound = ub_ctx_create_event(loop->base);
-	if (unbound == NULL) {
-		err_set(ERR_IO, "cannot start libunbound on the event loop %s", loop->name);
-		return NULL;
-	}
-	if (!configure(unbound, options)) {
-		ub_ctx_delete(unbound);
-		return NULL;
-	}
-	struct resolver *resolver = mem_alloc(sizeof *resolver);
-	resolver->loop = loop;
-	resolver->unbound = unbound;
-	resolver->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
-	list_init(&resolver->queries);
-	list_init(&resolver->asked);
-	return resolver;
-}
 
 /* Ends of a query */
 
@@ -146,6 +72,7 @@ static void free_query(struct resolver_query *query)
 		query->asked->query = NULL;
 	buf_clear(&query->wire);
 	buf_clear(&query->why_bogus);
+	mem_free(query->held_name);
 	mem_free(query);
 }
 
@@ -162,7 +89,9 @@ void resolver_free(struct resolver *resolver)
 		return;
 	while (!list_is_empty(&resolver->queries))
 		free_query(LIST_ENTRY(resolver->queries.next, struct resolver_query, link));
+	loop_timer_clear(&resolver->probe_timer);
 	ub_ctx_delete(resolver->unbound);
+	ub_ctx_delete(resolver->lenient);
 	struct list *link;
 	while ((link = list_take_first(&resolver->asked)) != NULL)
 		mem_free(LIST_ENTRY(link, struct asked, link));
@@ -185,9 +114,10 @@ static void on_timeout(void *owner)
 {
 	struct resolver_query *query = owner;
 	/* Its answer is on the way to the owner already. */
-	if (query->asked == NULL)
+	if (query->asked == NULL && query->held_name == NULL)
 		return;
-	query->asked->query = NULL;
+	if (query->asked != NULL)
+		query->asked->query = NULL;
 	query->asked = NULL;
 	query->answer.err = err_set(
 		ERR_TIMEOUT, "the DNS servers did not answer within %u s", (query->resolver->timeout_ms + 999) / 1000);
@@ -242,7 +172,7 @@ static bool is_askable(const char *name)
 	return true;
 }
 
-static void ask_unbound(struct resolver_query *query, const char *name, uint16_t type)
+static void ask_unbound(struct resolver_query *query, struct ub_ctx *unbound, const char *name)
 {
 	struct resolver *resolver = query->resolver;
 	struct asked *asked = mem_alloc(sizeof *asked);
@@ -251,7 +181,7 @@ static void ask_unbound(struct resolver_query *query, const char *name, uint16_t
 	list_append(&resolver->asked, &asked->link);
 	/* "." is the root for libunbound. */
 	int code = ub_resolve_event(
-		resolver->unbound, name[0] != '\0' ? name : ".", type, CLASS_IN, asked, on_answer, NULL);
+		unbound, name[0] != '\0' ? name : ".", query->type, CLASS_IN, asked, on_answer, NULL);
 	if (code == 0)
 		return;
 	/* Not accepted, so never answered. */
@@ -262,22 +192,123 @@ static void ask_unbound(struct resolver_query *query, const char *name, uint16_t
 	loop_defer(resolver->loop, &query->delivery);
 }
 
-struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, uint16_t type,
+static struct ub_ctx *unbound_in_force(const struct resolver *resolver)
+{
+	return resolver->validation == VALIDATION_OFF ? resolver->lenient : resolver->unbound;
+}
+
+static struct resolver_query *new_query(struct resolver *resolver, uint16_t type, uint32_t timeout_ms,
 	void (*answered)(void *owner, const struct resolver_answer *answer), void *owner)
 {
 	struct resolver_query *query = mem_alloc(sizeof *query);
 	query->resolver = resolver;
+	query->type = type;
 	query->answered = answered;
 	query->owner = owner;
 	query->delivery.run = deliver;
 	list_append(&resolver->queries, &query->link);
 	loop_timer_init(&query->timer, resolver->loop, on_timeout, query);
+	loop_timer_set(&query->timer, loop_now_ms(resolver->loop) + timeout_ms);
+	return query;
+}
+
+struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, uint16_t type,
+	void (*answered)(void *owner, const struct resolver_answer *answer), void *owner)
+{
+	struct resolver_query *query = new_query(resolver, type, resolver->timeout_ms, answered, owner);
 	if (!is_askable(name)) {
 		query->answer.err = ERR_SYNTAX;
 		loop_defer(resolver->loop, &query->delivery);
-		return query;
+	} else if (resolver->validation == VALIDATION_PROBED) {
+		query->held_name = mem_dup_cstr(name);
+	} else {
+		ask_unbound(query, unbound_in_force(resolver), name);
 	}
-	loop_timer_set(&query->timer, loop_now_ms(resolver->loop) + resolver->timeout_ms);
-	ask_unbound(query, name, type);
 	return query;
+}
+
+/*
+ * Whether the servers let us validate. Many forwarders take signatures out of their answers; to a validator every signed domain is then bogus,
+ * and its mail would wait until it is returned. Who gave us a trust anchor wants exactly that; who gave none wants mail. So with Debian's root
+ * key by default, the first question of all is one that every resolver answers, and that is signed: the root's name servers.
+ */
+
+static void ask_held(struct resolver *resolver)
+{
+	struct list *next;
+	for (struct list *l = resolver->queries.next; l != &resolver->queries; l = next) {
+		struct resolver_query *query = LIST_ENTRY(l, struct resolver_query, link);
+		next = l->next;
+		if (query->held_name == NULL || query->delivery.waiting)
+			continue;
+		char *name = query->held_name;
+		query->held_name = NULL;
+		ask_unbound(query, unbound_in_force(resolver), name);
+		mem_free(name);
+	}
+}
+
+static void say_it_is_off(const char *why)
+{
+	/* Each loop that asks has a resolver of its own; the operator has one problem. */
+	static atomic_flag said = ATOMIC_FLAG_INIT;
+	if (atomic_flag_test_and_set(&said))
+		return;
+	LOG(LOG_LEVEL_WARNING, "dnssec-off", LOG_CSTR("reason", why),
+		LOG_CSTR("result", "answers of the DNS servers are taken as they are, without DNSSEC validation"),
+		LOG_CSTR("hint",
+			"run a validating resolver on this machine (package unbound) and name it in dns.servers, or "
+			"use DNS servers "
+			"that pass DNSSEC signatures on; with dns.trust_anchor set, validation stays on whatever "
+			"happens"));
+}
+
+static void on_probed(void *owner, const struct resolver_answer *answer)
+{
+	struct resolver *resolver = owner;
+	enum validation before = resolver->validation;
+	resolver->validation = answer->secure ? VALIDATION_ON : VALIDATION_OFF;
+	if (!answer->secure) {
+		say_it_is_off(answer->why_bogus != NULL ? answer->why_bogus
+							: "the DNS servers do not tell the root's name servers");
+		int64_t again_ms = answer->bogus ? PROBE_AGAIN_LATER_MS : PROBE_AGAIN_SOON_MS;
+		loop_timer_set(&resolver->probe_timer, loop_now_ms(resolver->loop) + again_ms);
+	} else if (before == VALIDATION_OFF) {
+		LOG(LOG_LEVEL_INFO, "dnssec-on", LOG_CSTR("result", "answers of the DNS servers are validated now"));
+	}
+	ask_held(resolver);
+}
+
+static void probe(void *owner)
+{
+	struct resolver *resolver = owner;
+	/* Those who wait for it still have time for their own answer. */
+	struct resolver_query *query = new_query(resolver, DNS_TYPE_NS, resolver->timeout_ms / 3, on_probed, resolver);
+	ask_unbound(query, resolver->unbound, "");
+}
+
+struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options)
+{
+	const char *by_default = options->default_trust_anchor_file != NULL ? options->default_trust_anchor_file
+									    : DEFAULT_TRUST_ANCHOR;
+	bool is_default = options->trust_anchor_file == NULL && access(by_default, R_OK) == 0;
+	struct ub_ctx *unbound = resolver_unbound_new(
+		loop, options, is_default ? by_default : options->trust_anchor_file);
+	struct ub_ctx *lenient = unbound != NULL && is_default ? resolver_unbound_new(loop, options, NULL) : NULL;
+	if (unbound == NULL || (is_default && lenient == NULL)) {
+		ub_ctx_delete(unbound);
+		return NULL;
+	}
+	struct resolver *resolver = mem_alloc(sizeof *resolver);
+	resolver->loop = loop;
+	resolver->unbound = unbound;
+	resolver->lenient = lenient;
+	resolver->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
+	list_init(&resolver->queries);
+	list_init(&resolver->asked);
+	loop_timer_init(&resolver->probe_timer, loop, probe, resolver);
+	resolver->validation = is_default ? VALIDATION_PROBED : VALIDATION_FIXED;
+	if (is_default)
+		probe(resolver);
+	return resolver;
 }

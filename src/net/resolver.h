@@ -13,7 +13,10 @@ struct resolver_query;
 struct resolver_options {
 	size_t server_count; /* forwarders; 0: those of /etc/resolv.conf */
 	const char *const *servers; /* "127.0.0.1", "127.0.0.1@5353", "2001:db8::53" */
-	const char *trust_anchor_file; /* NULL: Debian's /usr/share/dns/root.key if present, else no validation */
+	/* Answers are validated with it, come what may. NULL: with Debian's /usr/share/dns/root.key if it is there and if the servers' answers can be
+	 * validated at all; where they can't (many forwarders take the signatures out), a warning is logged once and they are taken as they are. */
+	const char *trust_anchor_file;
+	const char *default_trust_anchor_file; /* instead of Debian's; NULL: Debian's */
 	uint32_t timeout_ms; /* per question, all attempts: 20,000 when 0 */
 };
 struct resolver_answer {

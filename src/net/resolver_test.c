@@ -250,6 +250,56 @@ static void silent_servers_time_out(void **state)
 	close(fd);
 }
 
+/* The operator's trust anchor is a demand, Debian's is an offer. */
+static void validation_by_default(void **state)
+{
+	(void)state;
+	need_knot();
+	static const struct {
+		const char *name;
+		bool by_default, wrong;
+		unsigned rcode;
+		bool secure, bogus;
+	} rows[] = {
+		{ "by default, and it works", true, false, DNS_RCODE_NOERROR, true, false },
+		{ "by default, and nothing can be validated", true, true, DNS_RCODE_NOERROR, false, false },
+		{ "demanded, and it works", false, false, DNS_RCODE_NOERROR, true, false },
+		{ "demanded, and nothing can be validated", false, true, DNS_RCODE_SERVFAIL, false, true },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		print_message("  %s\n", rows[i].name);
+		const char *server = knot_server(), *anchor = knot_root_anchor_file(rows[i].wrong);
+		unsigned left = 2;
+		struct question question = { .loop = loop_new("test"), .left = &left };
+		question.resolver = resolver_new(question.loop,
+			&(struct resolver_options){ .server_count = 1,
+				.servers = &server,
+				.trust_anchor_file = rows[i].by_default ? NULL : anchor,
+				.default_trust_anchor_file = rows[i].by_default ? anchor : NULL });
+		assert_non_null(question.resolver);
+		struct question cancelled = question, other = question;
+		/* All of them before the resolver can know. */
+		ask(&question, "", DNS_TYPE_NS);
+		ask(&cancelled, "", DNS_TYPE_SOA);
+		ask(&other, "", DNS_TYPE_SOA);
+		resolver_cancel(cancelled.query);
+		loop_run(question.loop);
+		assert_int_equal(cancelled.answers, 0);
+		for (int k = 0; k < 2; k++) {
+			const struct question *q = k == 0 ? &question : &other;
+			assert_int_equal(q->answers, 1);
+			assert_int_equal(q->answer.err, ERR_OK);
+			assert_int_equal(q->answer.rcode, rows[i].rcode);
+			assert_int_equal(q->answer.secure, rows[i].secure);
+			assert_int_equal(q->answer.bogus, rows[i].bogus);
+		}
+		resolver_free(question.resolver);
+		loop_free(question.loop);
+		buf_clear(&question.wire);
+		buf_clear(&other.wire);
+	}
+}
+
 static void impossible_names_are_refused(void **state)
 {
 	(void)state;
@@ -319,6 +369,7 @@ int main(void)
 		cmocka_unit_test(freeing_inside_an_answer),
 		cmocka_unit_test(cancelled_questions_are_not_answered),
 		cmocka_unit_test(silent_servers_time_out),
+		cmocka_unit_test(validation_by_default),
 		cmocka_unit_test(impossible_names_are_refused),
 		cmocka_unit_test(wrong_options_are_said),
 	};

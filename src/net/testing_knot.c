@@ -96,6 +96,7 @@ static void write_configuration(uint16_t port)
 		"template:\n  - id: default\n    storage: \"%s\"\n    file: \"%%s.zone\"\n    zonefile-sync: -1\n"
 		"    zonefile-load: difference-no-serial\n    journal-content: all\n"
 		"zone:\n"
+		"  - domain: .\n    file: root.zone\n    dnssec-signing: on\n    dnssec-policy: signed\n"
 		"  - domain: plain.test\n"
 		"  - domain: secure.test\n    dnssec-signing: on\n    dnssec-policy: signed\n"
 		"  - domain: bogus.test\n    dnssec-signing: on\n    dnssec-policy: signed\n",
@@ -105,6 +106,9 @@ static void write_configuration(uint16_t port)
 
 static void write_zones(void)
 {
+	write_file("root.zone",
+		"$ORIGIN .\n$TTL 300\n@ SOA ns.test. hostmaster.test. 1 3600 600 86400 300\n@ NS ns.test.\nns.test. A "
+		"127.0.0.1\n");
 	static const char *const names[] = { "plain.test", "secure.test", "bogus.test" };
 	for (size_t i = 0; i < 3; i++) {
 		char file[64], text[2048];
@@ -121,16 +125,13 @@ static void write_zones(void)
 	}
 }
 
-/* Once knotd answers with the SOA it has loaded and signed that zone. */
-static bool answers(const char *label, size_t label_len, uint16_t port)
+/* Once knotd answers with the keys it has loaded and signed that zone. */
+static bool answers(const void *name, size_t name_len, uint16_t port)
 {
 	uint8_t query[64] = { 0x12, 0x34, 0, 0, 0, 1 };
-	size_t len = 12;
-	query[len++] = (uint8_t)label_len;
-	memcpy(query + len, label, label_len);
-	len += label_len;
-	memcpy(query + len, "\x04test\x00\x00\x30\x00\x01", 10); /* DNSKEY */
-	len += 10;
+	memcpy(query + 12, name, name_len);
+	memcpy(query + 12 + name_len, "\x00\x00\x30\x00\x01", 5); /* DNSKEY */
+	size_t len = 12 + name_len + 5;
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
 	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	struct timeval wait = { .tv_usec = 200000 };
@@ -146,7 +147,11 @@ static bool answers(const char *label, size_t label_len, uint16_t port)
 static void wait_until_it_answers(uint16_t port)
 {
 	for (int i = 0; i < 300; i++) {
-		if (answers("secure", 6, port) && answers("bogus", 5, port))
+		if (answers("\x06secure\x04test", 12, port) &&
+			answers("\x05"
+				"bogus\x04test",
+				11, port) &&
+			answers("", 0, port))
 			return;
 		struct timespec pause = { .tv_nsec = 100000000 };
 		nanosleep(&pause, NULL);
@@ -191,6 +196,12 @@ bool knot_start(void)
 	append_ds(keymgr, "secure.test", false, anchors);
 	append_ds(keymgr, "bogus.test", true, anchors);
 	assert_int_equal(fclose(anchors), 0);
+	for (int falsify = 0; falsify < 2; falsify++) {
+		anchors = fopen(path(4, falsify != 0 ? "wrong-root" : "root"), "w");
+		assert_non_null(anchors);
+		append_ds(keymgr, ".", falsify != 0, anchors);
+		assert_int_equal(fclose(anchors), 0);
+	}
 	return true;
 }
 
@@ -220,4 +231,9 @@ const char *knot_server(void)
 const char *knot_trust_anchor_file(void)
 {
 	return path(4, "anchors");
+}
+
+const char *knot_root_anchor_file(bool wrong)
+{
+	return wrong ? path(5, "wrong-root") : path(6, "root");
 }

@@ -15,6 +15,18 @@ static bool parse(struct remote *remote, const struct resolver_answer *answer, u
 	return dns_answer_parse(answer->wire, type, &remote->arena, ret) == ERR_OK;
 }
 
+/* For the reason of a deferral: who reads it must see whether to look at his own resolver or at the other's domain. */
+static const char *why_unknown(const struct resolver_answer *answer)
+{
+	if (answer->bogus)
+		return answer->why_bogus != NULL ? answer->why_bogus : "its DNSSEC signatures are wrong";
+	if (answer->err == ERR_TIMEOUT)
+		return "the DNS servers do not answer";
+	if (answer->err == ERR_OK && answer->rcode == DNS_RCODE_SERVFAIL)
+		return "the DNS servers get no answer (SERVFAIL)";
+	return answer->err == ERR_SYNTAX ? "it is no name" : "the DNS servers' answer makes no sense";
+}
+
 static uint16_t port(const struct remote *remote)
 {
 	return remote->smarthost != NULL ? remote->smarthost->port : remote->config->delivery.port;
@@ -37,8 +49,8 @@ static void address_answered(void *owner, const struct resolver_answer *answer)
 	bool ok = parse(remote, answer, type, &parsed);
 	if (!ok || (parsed.rcode != DNS_RCODE_NOERROR && parsed.rcode != DNS_RCODE_NXDOMAIN)) {
 		remote->no_address_is_final = false;
-		remote_set_reason(remote, "451 4.4.3 The address of %.*s can't be looked up%s", VIEW_ARG(remote->host),
-			answer->bogus ? ": its DNSSEC signatures are wrong" : "");
+		remote_set_reason(remote, "451 4.4.3 The address of %.*s can't be looked up: %s",
+			VIEW_ARG(view_sub(remote->host, 0, 100)), why_unknown(answer));
 	} else {
 		add_addresses(remote, &parsed);
 		remote->no_address_is_final = remote->address_count == 0 && remote->no_address_is_final;
@@ -129,8 +141,8 @@ static void mx_answered(void *owner, const struct resolver_answer *answer)
 		break;
 	case MX_TEMPORARY:
 	default:
-		remote_set_reason(remote, "451 4.4.3 The domain's mail hosts can't be looked up%s",
-			answer->bogus ? ": its DNSSEC signatures are wrong" : "");
+		remote_set_reason(
+			remote, "451 4.4.3 The domain's mail hosts can't be looked up: %s", why_unknown(answer));
 		remote_give_up(remote);
 		break;
 	}
