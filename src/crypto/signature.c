@@ -69,6 +69,12 @@ unsigned signature_public_bits(const struct signature_public *key)
 	return key->bits;
 }
 
+struct signature_public *signature_public_dup(const struct signature_public *key)
+{
+	ASSERT(EVP_PKEY_up_ref(key->pkey) == 1);
+	return public_of(key->pkey);
+}
+
 void signature_public_free(struct signature_public *key)
 {
 	if (key != NULL)

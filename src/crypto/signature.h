@@ -44,6 +44,8 @@ enum err signature_public_read_der(struct view der, struct signature_public **re
 enum err signature_public_read_raw(struct view bytes, struct signature_public **ret) MUST_CHECK;
 enum signature_kind signature_public_kind(const struct signature_public *key);
 unsigned signature_public_bits(const struct signature_public *key); /* 256 for Ed25519 */
+/* The same key once more, to be freed on its own. */
+struct signature_public *signature_public_dup(const struct signature_public *key);
 /* NULL is fine. */
 void signature_public_free(struct signature_public *key);
 

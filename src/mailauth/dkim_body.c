@@ -1,0 +1,197 @@
+#include "mailauth/dkim_private.h"
+
+#include <string.h>
+
+/*
+ * Both canonicalisations drop the empty lines at the end (RFC 6376 §3.4.3, §3.4.4 (b)), and only the end tells which those are: line ends
+ * are counted and withheld until text follows. Only CRLF ends a line; a lone CR or LF is text.
+ */
+
+void dkim_body_init(struct dkim_body *body, enum dkim_canon canon)
+{
+	memset(body, 0, sizeof *body);
+	body->canon = canon;
+	dkim_sink_init(&body->sink);
+}
+
+void dkim_body_clear(struct dkim_body *body)
+{
+	dkim_sink_clear(&body->sink);
+}
+
+void dkim_body_add_cut(struct dkim_body *body, uint64_t at)
+{
+	size_t i = 0;
+	while (i < body->cut_count && body->cuts[i].at < at)
+		i++;
+	if (i < body->cut_count && body->cuts[i].at == at)
+		return;
+	ASSERT(body->cut_count < DKIM_SIGNATURES_MAX);
+	memmove(&body->cuts[i + 1], &body->cuts[i], (body->cut_count - i) * sizeof body->cuts[0]);
+	body->cuts[i].at = at;
+	body->cut_count++;
+}
+
+const uint8_t *dkim_body_cut(const struct dkim_body *body, uint64_t at)
+{
+	for (size_t i = 0; i < body->cuts_done; i++)
+		if (body->cuts[i].at == at)
+			return body->cuts[i].digest;
+	return NULL;
+}
+
+/* Notes the digests of the cuts that lie at the length reached. */
+static void reach_cuts(struct dkim_body *body)
+{
+	while (body->cuts_done < body->cut_count && body->cuts[body->cuts_done].at == body->length)
+		dkim_sink_peek(&body->sink, body->cuts[body->cuts_done++].digest);
+}
+
+static void put(struct dkim_body *body, struct view bytes)
+{
+	reach_cuts(body);
+	while (bytes.len > 0 && body->cuts_done < body->cut_count) {
+		uint64_t left = body->cuts[body->cuts_done].at - body->length;
+		struct view part = view_sub(bytes, 0, left < bytes.len ? (size_t)left : bytes.len);
+		dkim_sink_put(&body->sink, part);
+		body->length += part.len;
+		bytes = view_from(bytes, part.len);
+		reach_cuts(body);
+	}
+	if (body->wants_all)
+		dkim_sink_put(&body->sink, bytes);
+	body->length += bytes.len;
+}
+
+static void put_withheld(struct dkim_body *body)
+{
+	static const char many[] = "\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n\r\n";
+	while (body->lines > 0) {
+		size_t n = body->lines < 16 ? (size_t)body->lines : 16;
+		put(body, view_of(many, 2 * n));
+		body->lines -= n;
+	}
+	if (body->has_blank)
+		put(body, VIEW(" "));
+	body->has_blank = false;
+}
+
+static void put_text(struct dkim_body *body, struct view text)
+{
+	put_withheld(body);
+	put(body, text);
+}
+
+/* What a withheld CR was, seen by what comes behind it. Returns the bytes of the piece that this used. */
+static size_t settle_cr(struct dkim_body *body, struct view piece)
+{
+	if (!body->has_cr)
+		return 0;
+	body->has_cr = false;
+	if (piece.len > 0 && piece.ptr[0] == '\n') {
+		body->has_blank = false;
+		body->lines++;
+		return 1;
+	}
+	put_text(body, VIEW("\r"));
+	return 0;
+}
+
+static void feed_simple(struct dkim_body *body, struct view piece)
+{
+	piece = view_from(piece, settle_cr(body, piece));
+	size_t end = piece.len;
+	uint64_t lines = 0;
+	bool has_cr = end > 0 && piece.ptr[end - 1] == '\r';
+	end -= has_cr;
+	while (end >= 2 && piece.ptr[end - 2] == '\r' && piece.ptr[end - 1] == '\n') {
+		end -= 2;
+		lines++;
+	}
+	if (end > 0)
+		put_text(body, view_sub(piece, 0, end));
+	body->lines += lines;
+	body->has_cr = has_cr;
+}
+
+static bool is_blank(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* Index of the first white space from `at` on that §3.4.4 (a) may change: a tab, or a space with white space or a CR (or nothing yet)
+ * behind it. Single spaces between words are what text is full of; they are passed over in blocks that a compiler can vectorise. */
+static size_t find_changeable(struct view v, size_t at)
+{
+	enum { BLOCK = 64 };
+	const uint8_t *p = v.ptr;
+	for (; v.len - at > BLOCK; at += BLOCK) {
+		uint8_t found = 0;
+		for (size_t i = at; i < at + BLOCK; i++)
+			found |= (uint8_t)((p[i] == '\t') |
+				((p[i] == ' ') & ((p[i + 1] == ' ') | (p[i + 1] == '\t') | (p[i + 1] == '\r'))));
+		if (found != 0)
+			break;
+	}
+	for (; at < v.len; at++)
+		if (p[at] == '\t' || (p[at] == ' ' && (at + 1 == v.len || is_blank(p[at + 1]) || p[at + 1] == '\r')))
+			return at;
+	return v.len;
+}
+
+/* Puts the text at `at`, which begins with neither white space nor a line end, as far as it stays as it is. Returns its end. */
+static size_t put_unchanged(struct dkim_body *body, struct view piece, size_t at)
+{
+	size_t end = find_changeable(piece, at);
+	/* Line ends behind it may be the last ones: back to the caller, who counts them. */
+	if (end == piece.len && end - at > 1 && piece.ptr[end - 1] == '\r')
+		end--;
+	while (end - at >= 2 && piece.ptr[end - 2] == '\r' && piece.ptr[end - 1] == '\n')
+		end -= 2;
+	put_text(body, view_sub(piece, at, end - at));
+	return end;
+}
+
+static void feed_relaxed(struct dkim_body *body, struct view piece)
+{
+	size_t i = settle_cr(body, piece);
+	while (i < piece.len) {
+		uint8_t c = piece.ptr[i];
+		if (is_blank(c)) {
+			body->has_blank = true;
+			i++;
+		} else if (c == '\r' && i + 1 == piece.len) {
+			body->has_cr = true;
+			i++;
+		} else if (c == '\r' && piece.ptr[i + 1] == '\n') {
+			body->has_blank = false;
+			body->lines++;
+			i += 2;
+		} else {
+			i = put_unchanged(body, piece, i);
+		}
+	}
+}
+
+void dkim_body_feed(struct dkim_body *body, struct view piece)
+{
+	if (piece.len == 0)
+		return;
+	if (body->canon == DKIM_RELAXED)
+		feed_relaxed(body, piece);
+	else
+		feed_simple(body, piece);
+}
+
+void dkim_body_end(struct dkim_body *body)
+{
+	(void)settle_cr(body, VIEW_NONE);
+	body->lines = 0;
+	body->has_blank = false;
+	/* One line end, whether it had none or many. An empty body is one empty line to "simple" and nothing to "relaxed". */
+	if (body->length > 0 || body->canon == DKIM_SIMPLE)
+		put(body, VIEW("\r\n"));
+	reach_cuts(body);
+	if (body->wants_all)
+		dkim_sink_finish(&body->sink, body->digest);
+}
