@@ -1,6 +1,7 @@
 /*
- * Sender Policy Framework (RFC 7208): may this address send mail in this domain's name? The engine asks for DNS answers one at a time
- * and is resumed with each; it does no I/O and has no clock. Work, questions and memory are bounded whatever the records say.
+ * Sender Policy Framework (RFC 7208): may this address send mail in this domain's name? The engine asks for DNS answers
+ * one at a time and is resumed with each; it does no I/O and has no clock. Work, questions and memory are bounded
+ * whatever the records say.
  *
  *   struct spf_check *check = spf_check_new(&question);
  *   while (spf_check_next(check, &need))
@@ -48,10 +49,12 @@ enum spf_identity { SPF_MAIL_FROM, SPF_HELO };
 /* What is asked. Copied by spf_check_new(), cut to 512 bytes a field. */
 struct spf_question {
 	struct view ip; /* 4 or 16 raw bytes; IPv4-mapped IPv6 counts as IPv4 (§5) */
-	/* What is checked. SPF_MAIL_FROM with an empty domain (the null reverse-path) checks postmaster@helo instead (§2.4). */
+	/* What is checked. SPF_MAIL_FROM with an empty domain (the null reverse-path) checks postmaster@helo instead
+	 * (§2.4). */
 	enum spf_identity identity;
 	struct view helo; /* as the client said it */
-	/* MAIL FROM: the local part's value (no quotes), empty means "postmaster"; the domain in A-labels (RFC 8616 §4) */
+	/* MAIL FROM: the local part's value (no quotes), empty means "postmaster"; the domain in A-labels (RFC 8616
+	 * §4) */
 	struct view local, domain;
 	struct view receiver; /* our host name, for %{r} and header fields; empty: "unknown" */
 	uint64_t now_s; /* Unix time, for %{t} */
@@ -74,10 +77,12 @@ struct spf_verdict {
 	enum spf_result result;
 	enum spf_identity identity; /* the one that was checked */
 	struct view domain; /* the one that was checked, without trailing dot; outside bytes */
-	/* The term that decided, as its record writes it, and that record's domain: of the domain's own record, or of where it was redirected
-	 * to; with permerror, the term at fault, wherever it stands. Empty if no term did. Outside bytes. */
+	/* The term that decided, as its record writes it, and that record's domain: of the domain's own record, or
+	 * of where it was redirected to; with permerror, the term at fault, wherever it stands. Empty if no term
+	 * did. Outside bytes. */
 	struct view term, term_domain;
-	/* With fail, what the domain's owner says about it (§6.2): printable ASCII, written by a stranger; empty if nothing. */
+	/* With fail, what the domain's owner says about it (§6.2): printable ASCII, written by a stranger; empty if
+	 * nothing. */
 	struct view explanation;
 	const char *problem; /* with temperror and permerror, a sentence; else NULL */
 	unsigned lookups, void_lookups, questions;
@@ -91,21 +96,22 @@ struct spf_check *spf_check_new(const struct spf_question *question);
 void spf_check_free(struct spf_check *check);
 /* The open question, the same one until it is answered; false when the result is there. */
 bool spf_check_next(const struct spf_check *check, struct spf_need *ret);
-/* Borrowed during the call; `answer` may be NULL, and is not looked at unless the status is SPF_DNS_OK. ERR_STATE, and nothing changes, if the
- * token is not that of the open question. */
+/* Borrowed during the call; `answer` may be NULL, and is not looked at unless the status is SPF_DNS_OK. ERR_STATE,
+ * and nothing changes, if the token is not that of the open question. */
 enum err spf_check_answer(struct spf_check *check, uint64_t token, enum spf_dns_status status,
 	const struct dns_answer *answer) MUST_CHECK;
 /* The owner's time is up (§4.6.4: not before 20 s): the result is temperror, if there is none yet. */
 void spf_check_give_up(struct spf_check *check);
 /* False while a question is open. The views live as long as the check. */
 bool spf_check_result(const struct spf_check *check, struct spf_verdict *ret);
-/* What the check holds on to now; at most the limit, the fixed part of under 4 KiB aside. */
+/* What the check holds on to now; at most the memory limit, a fixed part of under 16 KiB aside. */
 size_t spf_check_memory_bytes(const struct spf_check *check);
 
 /* Appends the field "Received-SPF: …" (§9.1) with its CRLF, folded. Outside bytes are quoted, or become "?". */
 enum err spf_format_received(
 	const struct spf_question *question, const struct spf_verdict *verdict, struct buf *out) MUST_CHECK;
-/* Appends what stands for SPF in Authentication-Results (RFC 8601 §2.7.2): "spf=pass smtp.mailfrom=joe@example.org", without ";" or fold. */
+/* Appends what stands for SPF in Authentication-Results (RFC 8601 §2.7.2): "spf=pass smtp.mailfrom=joe@example.org",
+ * without ";" or fold. */
 enum err spf_format_result(
 	const struct spf_question *question, const struct spf_verdict *verdict, struct buf *out) MUST_CHECK;
 

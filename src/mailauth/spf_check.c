@@ -5,9 +5,10 @@
 #include <string.h>
 
 /*
- * check_host() of RFC 7208 §4 as a machine that can stop at every question. What the RFC writes as recursion is a stack of frames, one per
- * domain whose record is being evaluated; `include` adds one, `redirect` replaces one. spf_run() does one step after the other until a
- * question is open or the result is there. Every frame but the first costs a look-up, so there are never more than the limit allows.
+ * check_host() of RFC 7208 §4 as a machine that can stop at every question. What the RFC writes as recursion is a stack
+ * of frames, one per domain whose record is being evaluated; `include` adds one, `redirect` replaces one. run() does
+ * one step after the other until a question is open or the result is there. Every frame but the first costs a
+ * look-up, so there are never more than the limit allows.
  */
 
 struct spf_frame *spf_check_top(struct spf_check *check)

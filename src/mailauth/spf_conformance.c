@@ -1,6 +1,7 @@
 /*
- * The engine against the openspf suite for RFC 7208: each case asks check_host() about a zone. A case may allow several results, where the RFC
- * leaves it open; every one of them counts as passed. Explanations are compared where the suite has one ("DEFAULT": none of the domain's own).
+ * The engine against the openspf suite for RFC 7208: each case asks check_host() about a zone. A case may allow several
+ * results, where the RFC leaves it open; every one of them counts as passed. Explanations are compared where the suite
+ * has one ("DEFAULT": none of the domain's own).
  */
 #include "mailauth/spf.h"
 #include "mailauth/testing_yaml.h"

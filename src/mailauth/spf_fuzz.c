@@ -5,9 +5,10 @@
  *   - the verdict's parts fit together; header fields are whole lines of printable bytes;
  *   - a record that parses yields terms that stand in it, one behind the other; expanded domains are no longer than names.
  *
- * The input is lines: options ("6": an IPv6 client; "h": the HELO; "s": small limits), HELO, local@domain, and then answers. Each question takes
- * the next of them, and after the last the first again. "!": the DNS fails; "-": no such name; else records, with "|" between: texts,
- * or names, or, for addresses, "y" for the client's own and anything else for a neighbour's.
+ * The input is lines: options ("6": an IPv6 client; "h": the HELO; "s": small limits), HELO, local@domain, and then
+ * answers. Each question takes the next of them, and after the last the first again. "!": the DNS fails; "-": no such
+ * name; else records, with "|" between: texts, or names, or, for addresses, "y" for the client's own and anything else
+ * for a neighbour's.
  */
 #include "mailauth/spf_private.h"
 

@@ -1,7 +1,8 @@
 #include "mailauth/spf_private.h"
 
 enum {
-	/* A domain is cut from the left, so only its end need be kept while it grows: this much, before what is out of reach goes. */
+	/* A domain is cut from the left, so only its end need be kept while it grows: this much, before what is out
+	 * of reach goes. */
 	DOMAIN_KEPT_BYTES = SPF_NAME_MAX_BYTES + 2,
 	/* "local@domain", the longest value there is. */
 	VALUE_MAX_BYTES = 2 * SPF_FIELD_MAX_BYTES + 1,
@@ -156,8 +157,8 @@ struct output {
 	bool is_domain;
 };
 
-/* What is cut off a domain here is out of the reach of truncate_domain(), which then still has more than enough and drops the label that
- * was cut. */
+/* What is cut off a domain here is out of the reach of truncate_domain(), which then still has more than enough and
+ * drops the label that was cut. */
 static enum err put(struct output *output, struct view bytes)
 {
 	struct buf *out = output->out;

@@ -12,7 +12,8 @@ static void not_matched(struct spf_check *check)
 	check->step = SPF_STEP_TERM;
 }
 
-/* A term whose question was about its target; a name that can't be asked for is one that does not exist (§4.8 leaves this open). */
+/* A term whose question was about its target; a name that can't be asked for is one that does not exist (§4.8 leaves
+ * this open). */
 static void ask_target(struct spf_check *check, uint16_t type, enum spf_purpose purpose)
 {
 	if (spf_name_format(buf_view(&check->target), &check->name) == ERR_OK)
@@ -72,8 +73,9 @@ static size_t count_records(const struct dns_answer *answer, uint16_t type)
 	return count;
 }
 
-/* What the answer to a term's own question means before its records are looked at. False: it has ended the check, or the term. §4.6.4: nothing
- * found is counted once a term, and not for each host behind MX: an owner can't know which of them has no IPv6. */
+/* What the answer to a term's own question means before its records are looked at. False: it has ended the check, or
+ * the term. §4.6.4: nothing found is counted once a term, and not for each host behind MX: an owner can't know which
+ * of them has no IPv6. */
 static bool is_usable(
 	struct spf_check *check, enum spf_dns_status status, const struct dns_answer *answer, uint16_t type)
 {
@@ -165,7 +167,8 @@ void spf_mechanism_mx_host(struct spf_check *check)
 
 /* The client's names */
 
-/* §5.5: of more names the others are ignored, since not the domain's owner says how many there are. An error is as no name. */
+/* §5.5: of more names the others are ignored, since not the domain's owner says how many there are. An error is as
+ * no name. */
 void spf_mechanism_ptr(struct spf_check *check, enum spf_dns_status status, const struct dns_answer *answer)
 {
 	struct spf_client_names *client = &check->client;
@@ -198,7 +201,8 @@ static enum rank rank_of(struct view name, struct view base)
 	return name.ptr[name.len - base.len - 1] == '.' ? RANK_BELOW : RANK_OTHER;
 }
 
-/* The best name that is valid, or may yet turn out to be; the count if there is none. §7.3 prefers <domain>, then what is below it. */
+/* The best name that is valid, or may yet turn out to be; the count if there is none. §7.3 prefers <domain>, then
+ * what is below it. */
 static size_t best_name(const struct spf_check *check)
 {
 	const struct spf_client_names *client = &check->client;

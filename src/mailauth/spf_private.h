@@ -28,8 +28,8 @@ enum err spf_address_format_reverse(struct view ip, struct buf *out) MUST_CHECK;
 
 /* Names (spf_address.c) */
 
-/* A name to ask for, as dns/message.h writes it, into *out, which is emptied first. ERR_SYNTAX if it is none: an empty or too long label,
- * too long, nothing. */
+/* A name to ask for, as dns/message.h writes it, into *out, which is emptied first. ERR_SYNTAX if it is none: an
+ * empty or too long label, too long, nothing. */
 enum err spf_name_format(struct view domain, struct buf *out) MUST_CHECK;
 
 /* Macros (spf_macro.c), RFC 7208 §7 */
@@ -49,8 +49,9 @@ bool spf_macro_is_domain_spec(struct view text);
 bool spf_macro_is_string(struct view text, bool is_explanation);
 /* True if a valid text has %{p}. */
 bool spf_macro_needs_validated(struct view text);
-/* Replaces *out. Domains are cut from the left to 253 bytes and lose their trailing dot (SPF_TARGET_MAX_BYTES are enough for it); ERR_UNSUPPORTED if a
- * local part outside ASCII would go into one (RFC 8616 §4: no such term matches). ERR_SYNTAX if the text is not valid, ERR_LIMIT from *out. */
+/* Replaces *out. Domains are cut from the left to 253 bytes and lose their trailing dot (SPF_TARGET_MAX_BYTES are
+ * enough for it); ERR_UNSUPPORTED if a local part outside ASCII would go into one (RFC 8616 §4: no such term
+ * matches). ERR_SYNTAX if the text is not valid, ERR_LIMIT from *out. */
 enum err spf_macro_expand_domain(struct view text, const struct spf_values *values, struct buf *out) MUST_CHECK;
 enum err spf_macro_expand_explanation(struct view text, const struct spf_values *values, struct buf *out) MUST_CHECK;
 
@@ -98,7 +99,8 @@ struct spf_client_names {
 	size_t count, current;
 	struct view names[SPF_NAMES_MAX];
 	enum spf_name_state states[SPF_NAMES_MAX];
-	/* The search under way: a name equal to or below `base`, for a "ptr" term; or the best there is, for %{p}, and then `back` is done. */
+	/* The search under way: a name equal to or below `base`, for a "ptr" term; or the best there is, for %{p},
+	 * and then `back` is done. */
 	bool for_macro;
 	enum spf_step back;
 };
@@ -139,8 +141,8 @@ void spf_check_include(struct spf_check *check);
 bool spf_check_keep(struct spf_check *check, struct view bytes, struct view *ret);
 /* Opens a question for check->name. */
 void spf_check_ask(struct spf_check *check, uint16_t type, enum spf_purpose purpose);
-/* Expands a domain-spec into check->target, or sees to it that %{p} is known first, and then `step` is done again: false. False also when there
- * will be no target: then the step is `otherwise`. */
+/* Expands a domain-spec into check->target, or sees to it that %{p} is known first, and then `step` is done again:
+ * false. False also when there will be no target: then the step is `otherwise`. */
 bool spf_check_expand(struct spf_check *check, struct view domain_spec, enum spf_step step, enum spf_step otherwise);
 
 void spf_mechanism_begin(struct spf_check *check);

@@ -35,7 +35,8 @@ bool spf_mechanism_needs_dns(enum spf_mechanism mechanism)
 static const char bad_domain[] = "the domain in it is malformed";
 static const char bad_prefix[] = "the prefix length in it is none";
 
-/* The digits at the end of *rest, behind `mark`; taken off. False if there are none; ERR_SYNTAX if they are no prefix length. */
+/* The digits at the end of *rest, behind `mark`; taken off. False if there are none; *problem is set if
+ * they are no prefix length. */
 static bool take_prefix(struct view *rest, struct view mark, unsigned max, unsigned *bits, const char **problem)
 {
 	size_t begin = rest->len;
@@ -136,7 +137,8 @@ static const char *parse_mechanism(struct view text, struct spf_term *ret)
 	return "there is no such mechanism";
 }
 
-/* §12: name "=" …, and name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ). The length of the name; 0 if it is no modifier. */
+/* §12: name "=" …, and name = ALPHA *( ALPHA / DIGIT / "-" / "_" / "." ). The length of the name; 0 if it is no
+ * modifier. */
 static size_t modifier_name_length(struct view text)
 {
 	size_t i = 0;

@@ -1,4 +1,5 @@
-/* The text of an SPF record (RFC 7208 §4.5, §4.6, §12): its syntax, and its terms one after the other. Needs no memory. Pure. */
+/* The text of an SPF record (RFC 7208 §4.5, §4.6, §12): its syntax, and its terms one after the other. Needs no
+ * memory. Pure. */
 #ifndef MAILAUTH_SPF_RECORD_H
 #define MAILAUTH_SPF_RECORD_H
 

@@ -9,8 +9,9 @@
 
 #include <string.h>
 
-/* A zone is text, a record a line: "name TYPE data". MX data is the host only; "!" as the type: the DNS fails for this name; "^": like a line of
- * its own for each number from 1 to the one in front: "^12 name TYPE data", where "#" in the data is the number. */
+/* A zone is text, a record a line: "name TYPE data". MX data is the host only; "!" as the type: the DNS fails for
+ * this name; "^": like a line of its own for each number from 1 to the one in front: "^12 name TYPE data", where "#"
+ * in the data is the number. */
 enum { RECORDS_MAX = 32 };
 struct lookup {
 	struct dns_record records[RECORDS_MAX];

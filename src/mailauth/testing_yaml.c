@@ -163,7 +163,8 @@ static bool is_complete(struct view text)
 	return first != '[' || view_find(text, ']') < text.len;
 }
 
-/* A value that begins on the line at hand and goes on in those that are indented deeper than `indent` (of the mapping, or -1). */
+/* A value that begins on the line at hand and goes on in those that are indented deeper than `indent` (of the
+ * mapping, or -1). */
 static struct yaml *parse_inline(struct reader *reader, struct view text, ptrdiff_t indent)
 {
 	struct buf joined = { 0 };

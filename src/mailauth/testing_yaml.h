@@ -1,6 +1,7 @@
 /*
- * For tests: as much of YAML as the suites are written in. Block mappings and sequences, plain, quoted, literal and folded scalars, flow
- * sequences of scalars, comments, several documents; no anchors, tags or flow mappings. "\xNN" in double quotes is a byte.
+ * For tests: as much of YAML as the suites are written in. Block mappings and sequences, plain, quoted, literal and
+ * folded scalars, flow sequences of scalars, comments, several documents; no anchors, tags or flow mappings. "\xNN" in
+ * double quotes is a byte.
  */
 #ifndef MAILAUTH_TESTING_YAML_H
 #define MAILAUTH_TESTING_YAML_H
