@@ -144,11 +144,13 @@ static void take(struct loop_task *task)
 		message_free(message); /* a reader of the queue was faster */
 		return;
 	}
-	if (d->stopping ||
-		(d->active_recipients > 0 && d->active_recipients + count > d->config->queue.active_recipients)) {
+	/* A quarter more for those that need not wait behind what fills the memory: one slow destination must not delay all others. */
+	uint64_t limit = d->config->queue.active_recipients, after = d->active_recipients + count;
+	if (d->stopping || (d->active_recipients > 0 && after > limit + limit / 4)) {
 		leave_on_disk(d, message);
 		return;
 	}
+	message->only_where_short = after > limit;
 	struct memory_budget *budget = &d->server->body_memory;
 	if (message->content_loaded && atomic_load(&budget->used_bytes) > budget->limit_bytes / 2)
 		message_drop_content(message);

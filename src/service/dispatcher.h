@@ -23,7 +23,7 @@ void dispatcher_stop(struct dispatcher *dispatcher, uint32_t timeout_ms);
 void dispatcher_free(struct dispatcher *dispatcher); /* NULL is fine */
 
 /* LIFE 7/10: a committed message, any thread; the dispatcher owns it from here. When memory is short it forgets the message at once and reads it
- * back from the store later. */
+ * back from the store later; but not if it can go where few others wait. */
 void dispatcher_take(struct dispatcher *dispatcher, struct message *message);
 /* An operator changed rows of the queue: what waits in memory is forgotten and read again. Any thread. */
 void dispatcher_reload_queue(struct dispatcher *dispatcher);

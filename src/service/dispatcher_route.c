@@ -11,6 +11,7 @@
 
 #define LOCAL_DESTINATION VIEW("mailboxes")
 #define LOCAL_JOBS 16u
+#define SHORT_QUEUE_MAX 100u /* deliveries that wait for one destination */
 #define LOOKUP_ARENA_BYTES (4u * 1024 * 1024) /* one look-up, with all that an alias leads through */
 #define FOUND_ARENA_BYTES (64u * 1024 * 1024) /* what came of all of a message's */
 /* Outcomes of as many recipients as a message may have, and once again. */
@@ -211,6 +212,12 @@ static void defer_for_dead(struct delivery *delivery)
 	dispatcher_settle(delivery);
 }
 
+static size_t short_queue(const struct dispatcher *d)
+{
+	size_t part = d->config->queue.active_recipients / 8;
+	return part < SHORT_QUEUE_MAX ? part : SHORT_QUEUE_MAX;
+}
+
 /* Queues what was built, once the message is split completely: nothing of it may end before. */
 static void queue_deliveries(struct routing *routing)
 {
@@ -221,6 +228,8 @@ static void queue_deliveries(struct routing *routing)
 		struct delivery *delivery = routing->deliveries[i];
 		if (delivery->destination->blocked_until_ms > loop_now_ms(d->loop))
 			defer_for_dead(delivery);
+		else if (routing->message->only_where_short && delivery->destination->waiting_count >= short_queue(d))
+			delivery_drop(delivery);
 		else
 			destination_add(d->destinations, delivery->destination, &delivery->link);
 	}

@@ -301,6 +301,29 @@ static void more_than_memory_holds(void **state)
 	assert_int_equal(atomic_load(&peer.recipients), 120);
 }
 
+/* One destination that takes nothing fills the memory; mail to others goes on. */
+static void slow_destination_delays_no_others(void **state)
+{
+	(void)state;
+	testing_server_close(&t);
+	testing_peer_stop(&peer);
+	open_server("active_recipients = 10");
+	atomic_store(&peer.holds, true);
+	testing_server_start_dispatcher(&t);
+	testing_submit_many(&t, &(struct testing_mail){ .from = "", .to = "x@far.example" }, 40);
+	unsigned one = 1;
+	testing_wait(&t, peer_waits, &one, "the peer to hold messages");
+	for (size_t i = 1; i <= 5; i++) {
+		testing_submit(&t, &(struct testing_mail){ .from = "", .to = "joe@here.example" });
+		testing_wait_count(&t, COUNT_RECIPIENTS, 40);
+		assert_int_equal(testing_mailbox(&t, "joe", NULL), i);
+	}
+	assert_int_equal(atomic_load(&peer.messages), 0);
+	atomic_store(&peer.holds, false);
+	testing_wait_queue_empty(&t);
+	assert_int_equal(atomic_load(&peer.messages), 40);
+}
+
 /* An operator's change makes the dispatcher forget what waits and read it again: nothing is lost, nothing done twice. */
 static void queue_is_read_again(void **state)
 {
@@ -440,6 +463,7 @@ int main(void)
 		CASE(tried_until_it_works),
 		CASE(due_while_others_are_under_way),
 		CASE(more_than_memory_holds),
+		CASE(slow_destination_delays_no_others),
 		CASE(queue_is_read_again),
 		CASE(stopped_and_started),
 		CASE(peer_closes_early),
