@@ -19,7 +19,8 @@ struct destination {
 	uint32_t connections; /* open or opening */
 	uint32_t connections_max;
 	uint32_t window; /* how many it may have by now: begins small, grows with success up to connections_max */
-	uint32_t proven; /* the owner's: how many of them got as far as mail; none is declared dead while there is one */
+	uint32_t
+		proven; /* the owner's: how many of them got as far as mail; none is declared dead while there is one */
 	uint32_t failures; /* connection attempts that failed, in a row */
 	char reason[240]; /* why the last one failed: told to those who wait; "" if none did */
 	int64_t blocked_until_ms; /* monotonic; 0: not blocked */

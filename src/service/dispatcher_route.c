@@ -176,7 +176,8 @@ static void route_outcome(
 
 /* An alias with several targets took the mailbox's place: they get rows of their own, which come back from disk. Those that
  * get the message already are left out. */
-static void route_targets(struct routing *routing, struct queue_recipient *recipient, const struct directory_lookup *found)
+static void route_targets(
+	struct routing *routing, struct queue_recipient *recipient, const struct directory_lookup *found)
 {
 	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, DELIVERY_MAILBOX);
 	delivery_add(delivery, recipient, recipient->address, VIEW_NONE);
@@ -190,8 +191,8 @@ static void route_targets(struct routing *routing, struct queue_recipient *recip
 		r->targets[r->target_count++] = (struct queue_recipient){
 			.address = keep(delivery, found->targets[i].address),
 			.orcpt = keep(delivery, recipient->orcpt),
-			.original = keep(delivery,
-				recipient->original.len > 0 ? recipient->original : recipient->address),
+			.original = keep(
+				delivery, recipient->original.len > 0 ? recipient->original : recipient->address),
 			.notify = recipient->notify,
 			.due_at_ms = now_ms,
 		};
@@ -253,8 +254,7 @@ struct local_routing {
 	} questions[];
 };
 
-static enum err keep_found(
-	struct local_routing *l, const struct directory_lookup *found, struct directory_lookup *ret)
+static enum err keep_found(struct local_routing *l, const struct directory_lookup *found, struct directory_lookup *ret)
 {
 	*ret = (struct directory_lookup){ .result = found->result };
 	if (found->target_count == 0)

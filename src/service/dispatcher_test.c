@@ -198,7 +198,8 @@ static enum err make_ann_an_alias(struct db *db, const void *arg)
 {
 	(void)arg;
 	enum err err = directory_account_remove(db, VIEW("ann@here.example"));
-	static const char *const targets[] = { "joe@here.example", "bob@here.example", "x@far.example", "y@far.example" };
+	static const char *const targets[] = { "joe@here.example", "bob@here.example", "x@far.example",
+		"y@far.example" };
 	if (err == ERR_OK)
 		err = directory_account_add(db, VIEW("bob@here.example"), VIEW_NONE);
 	for (size_t i = 0; i < 4 && err == ERR_OK; i++)
@@ -210,7 +211,8 @@ static enum err make_ann_an_alias(struct db *db, const void *arg)
 static void mailbox_became_an_alias(void **state)
 {
 	(void)state;
-	testing_submit(&t, &(struct testing_mail){ .from = "", .to = "joe@here.example ann@here.example y@far.example" });
+	testing_submit(
+		&t, &(struct testing_mail){ .from = "", .to = "joe@here.example ann@here.example y@far.example" });
 	testing_submit(&t,
 		&(struct testing_mail){
 			.from = "", .to = "ann@here.example", .body = large_body(90000), .spooled = true });
@@ -238,7 +240,8 @@ static enum err make_ann_one_of_the_others(struct db *db, const void *arg)
 static void alias_of_those_who_have_it(void **state)
 {
 	(void)state;
-	testing_submit(&t, &(struct testing_mail){ .from = "", .to = "ann@here.example joe@here.example y@far.example" });
+	testing_submit(
+		&t, &(struct testing_mail){ .from = "", .to = "ann@here.example joe@here.example y@far.example" });
 	testing_write(&t, make_ann_one_of_the_others, NULL);
 	testing_server_start_dispatcher(&t);
 	testing_wait_queue_empty(&t);
@@ -252,7 +255,8 @@ static void tried_until_it_works(void **state)
 	break_joe();
 	testing_server_start_dispatcher(&t);
 	testing_submit(&t, &(struct testing_mail){ .from = "", .to = "joe@here.example" });
-	testing_wait_count(&t, "SELECT COUNT(*) FROM recipient WHERE attempts >= 3 AND last_reply LIKE '451 4.3.0 %no folder%'", 1);
+	testing_wait_count(&t,
+		"SELECT COUNT(*) FROM recipient WHERE attempts >= 3 AND last_reply LIKE '451 4.3.0 %no folder%'", 1);
 	mend_joe();
 	testing_wait_queue_empty(&t);
 	assert_int_equal(testing_mailbox(&t, "joe", NULL), 1);
@@ -292,7 +296,8 @@ static void more_than_memory_holds(void **state)
 	testing_server_close(&t);
 	testing_peer_stop(&peer);
 	open_server("active_recipients = 10");
-	testing_submit_many(&t, &(struct testing_mail){ .from = "", .to = "joe@here.example x@far.example y@far.example" }, 60);
+	testing_submit_many(
+		&t, &(struct testing_mail){ .from = "", .to = "joe@here.example x@far.example y@far.example" }, 60);
 	testing_server_start_dispatcher(&t);
 	testing_submit_many(&t, &(struct testing_mail){ .from = "", .to = "ann@here.example" }, 60);
 	testing_wait_queue_empty(&t);
@@ -393,7 +398,8 @@ static void peer_takes_few_per_connection(void **state)
 static void many_refusals(void **state)
 {
 	(void)state;
-	testing_submit_many(&t, &(struct testing_mail){ .from = "", .to = "j\xc3\xb6rg@far.example", .smtputf8 = true }, 2000);
+	testing_submit_many(
+		&t, &(struct testing_mail){ .from = "", .to = "j\xc3\xb6rg@far.example", .smtputf8 = true }, 2000);
 	testing_server_start_dispatcher(&t);
 	testing_wait_queue_empty(&t);
 	assert_int_equal(atomic_load(&peer.messages), 0);
@@ -410,8 +416,7 @@ static enum err release_all(struct db *db, const void *arg)
 {
 	(void)arg;
 	uint64_t changed;
-	return queue_store_act(
-		db, QUEUE_RELEASE, &(struct queue_filter){ 0 }, clock_wall_ms(), NULL, NULL, &changed);
+	return queue_store_act(db, QUEUE_RELEASE, &(struct queue_filter){ 0 }, clock_wall_ms(), NULL, NULL, &changed);
 }
 
 static void held_and_released(void **state)

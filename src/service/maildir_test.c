@@ -78,7 +78,8 @@ static void assert_delivered(const char *want, size_t len)
 	assert_int_equal(files_in("new", name), 1);
 	read_file(path("new", name), &got);
 	if (!view_eq(buf_view(&got), view_of(want, len)))
-		fail_msg("%s: got %zu bytes \"%.*s\", want %zu", case_name, got.len, VIEW_ARG(view_sub(buf_view(&got), 0, 200)), len);
+		fail_msg("%s: got %zu bytes \"%.*s\", want %zu", case_name, got.len,
+			VIEW_ARG(view_sub(buf_view(&got), 0, 200)), len);
 	buf_clear(&got);
 }
 

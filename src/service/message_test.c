@@ -37,9 +37,10 @@ static void each_address_once(void **state)
 {
 	struct message *m = *state;
 	char text[64] = "joe@example.com";
-	struct queue_recipient r = {
-		.address = view_from_cstr(text), .orcpt = VIEW("rfc822;x@y"), .original = VIEW("all@example.com"), .notify = 2
-	};
+	struct queue_recipient r = { .address = view_from_cstr(text),
+		.orcpt = VIEW("rfc822;x@y"),
+		.original = VIEW("all@example.com"),
+		.notify = 2 };
 	assert_int_equal(message_add_recipient(m, &r), ERR_OK);
 	memset(text, 'x', 3); /* it was copied */
 	assert_int_equal(add(m, "ann@example.com"), ERR_OK);
