@@ -292,6 +292,7 @@ static void running_clear(struct running *r)
 		close(r->control_fd);
 	domains_free(s->domains);
 	connection_limits_free(s->connections);
+	connection_limits_free(s->local_connections);
 	login_throttle_free(s->logins);
 	tls_context_unref(s->tls);
 	config_unref(s->config);
@@ -311,6 +312,8 @@ static void prepare(struct running *r, struct config *config)
 	s->body_memory.limit_bytes = (size_t)config->limits.body_memory_bytes;
 	s->connections = connection_limits_new(
 		config->limits.connections, config->limits.connections_per_address, secret);
+	/* The numbers are set at each connection: how many there may be depends on the descriptors, too. */
+	s->local_connections = connection_limits_new(0, 0, secret);
 	s->logins = login_throttle_new(&LOGIN_THROTTLE_DEFAULT_LIMITS, THROTTLED_CLIENTS, secret);
 	r->control_fd = -1;
 }
@@ -318,6 +321,11 @@ static void prepare(struct running *r, struct config *config)
 static void log_started(const struct running *r)
 {
 	const struct config *config = r->server.config;
+	uint32_t most = server_connections_max(config);
+	if (most < config->limits.connections)
+		LOG(LOG_LEVEL_WARNING, "few-descriptors", LOG_NUM("connections", most),
+			LOG_NUM("wanted", config->limits.connections),
+			LOG_CSTR("hint", "raise the limit on open files (LimitNOFILE, ulimit -n), or lower limits.connections"));
 	LOG(LOG_LEVEL_INFO, "started", LOG_CSTR("version", POSTRIDER_VERSION), LOG_CSTR("hostname", config->hostname),
 		LOG_CSTR("data", config->data), LOG_NUM("listeners", r->socket_count),
 		LOG_NUM("receive_threads", r->server.receive_count));

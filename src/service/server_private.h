@@ -32,8 +32,9 @@ struct server {
 	struct memory_budget body_memory;
 	_Atomic uint64_t last_message_id;
 
-	pthread_mutex_t limits_lock; /* over the two below */
-	struct connection_limits *connections;
+	pthread_mutex_t limits_lock; /* over the three below */
+	struct connection_limits *connections; /* by client address */
+	struct connection_limits *local_connections; /* by user of this machine */
 	struct login_throttle *logins;
 
 	_Atomic uint32_t sessions; /* open on the receive loops and the control socket */
@@ -59,9 +60,15 @@ static inline void server_job_ended(struct server *server)
 struct config *server_config(struct server *server);
 struct tls_context *server_tls(struct server *server);
 /* Counts a connection against the limits; false: *ret_reply says why not (421 …) and nothing was counted. Any thread. */
-bool server_connection_open(struct server *server, const struct net_address *peer, const struct config_limits *limits,
+bool server_connection_open(struct server *server, const struct net_address *peer, const struct config *config,
 	struct smtp_reply *ret_reply);
 void server_connection_closed(struct server *server, const struct net_address *peer);
+/* The same for a user of this machine at the local socket. */
+bool server_local_connection_open(
+	struct server *server, uint32_t uid, const struct config *config, struct smtp_reply *ret_reply);
+void server_local_connection_closed(struct server *server, uint32_t uid);
+/* Client connections that the process's limit on open files allows: fewer than limits.connections asks for, if that is low. */
+uint32_t server_connections_max(const struct config *config);
 /* May this address try to log in now (too many failures lately)? Any thread. */
 bool server_login_allowed(struct server *server, const struct net_address *peer);
 void server_login_failed(struct server *server, const struct net_address *peer);

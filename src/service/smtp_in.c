@@ -34,7 +34,9 @@ static void session_free(struct smtp_in *session)
 	loop_timer_clear(&session->timer);
 	stream_free(session->stream);
 	smtp_receiver_free(session->engine);
-	if (session->peer_counted)
+	if (session->point->is_local)
+		server_local_connection_closed(session->server, session->uid);
+	else
 		server_connection_closed(session->server, &session->peer);
 	config_unref(session->config);
 	buf_clear(&session->account);
@@ -203,18 +205,22 @@ static bool is_trusted(const struct config_listener *listener, const struct net_
 }
 
 /* The kernel vouches for the user at the other end of the Unix socket. */
-static void name_local_user(struct smtp_in *session, int fd)
+static uint32_t local_uid(int fd)
 {
-	struct ucred peer = { 0 };
+	struct ucred peer = { .uid = UINT32_MAX };
 	socklen_t len = sizeof peer;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 ? peer.uid : UINT32_MAX;
+}
+
+static void name_local_user(struct smtp_in *session)
+{
 	char memory[1024];
 	struct passwd entry, *found = NULL;
 	enum err err;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
-		getpwuid_r(peer.uid, &entry, memory, sizeof memory, &found) == 0 && found != NULL)
+	if (getpwuid_r(session->uid, &entry, memory, sizeof memory, &found) == 0 && found != NULL)
 		err = buf_append_format(&session->account, "local:%s", found->pw_name);
 	else
-		err = buf_append_format(&session->account, "local:%u", (unsigned)peer.uid);
+		err = buf_append_format(&session->account, "local:%u", (unsigned)session->uid);
 	ASSERT(err == ERR_OK);
 }
 
@@ -259,9 +265,12 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	struct config *config = server_config(receiver->server);
 	bool trusted = point->is_local || is_trusted(&config->listeners[point->kind], peer);
 	struct smtp_reply reply;
-	bool counted = !point->is_local;
-	if (counted && !server_connection_open(receiver->server, peer, &config->limits, &reply)) {
-		LOG(LOG_LEVEL_INFO, "refused", LOG_CSTR("client", net_address_ip(peer).text),
+	uint32_t uid = point->is_local ? local_uid(fd) : 0;
+	bool counted = point->is_local ? server_local_connection_open(receiver->server, uid, config, &reply)
+				       : server_connection_open(receiver->server, peer, config, &reply);
+	if (!counted) {
+		LOG(LOG_LEVEL_INFO, "refused",
+			LOG_CSTR("client", point->is_local ? "local" : net_address_ip(peer).text), LOG_NUM("uid", uid),
 			LOG_TEXT("reason", smtp_reply_text(&reply)));
 		refuse(fd, &reply);
 		config_unref(config);
@@ -273,13 +282,13 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	session->config = config;
 	session->point = point;
 	session->peer = *peer;
-	session->peer_counted = counted;
+	session->uid = uid;
 	session->trusted = trusted;
 	buf_init(&session->account, 1024);
 	list_append(&receiver->sessions, &session->link);
 	atomic_fetch_add(&receiver->server->sessions, 1);
 	if (point->is_local)
-		name_local_user(session, fd);
+		name_local_user(session);
 	loop_timer_init(&session->timer, receiver->loop, on_deadline, session);
 	struct tls_context *tls = server_tls(receiver->server);
 	struct smtp_receiver_options options;
@@ -292,7 +301,8 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	else if (tls != NULL)
 		stream_start_tls(session->stream, tls, NULL, TLS_HANDSHAKE_MS);
 	else
-		session_free(session); /* the certificate was taken away by a reload, the socket stays until a restart */
+		session_free(
+			session); /* the certificate was taken away by a reload, the socket stays until a restart */
 	tls_context_unref(tls);
 }
 

@@ -19,7 +19,7 @@ struct smtp_in {
 	struct config *config; /* as it was when the session began */
 	const struct listen_point *point;
 	struct net_address peer;
-	bool peer_counted;
+	uint32_t uid; /* of the local user */
 	bool trusted; /* in relay_from, or the local socket */
 	struct stream *stream;
 	struct smtp_receiver *engine;

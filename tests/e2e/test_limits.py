@@ -1,6 +1,7 @@
 """Every limit answers with the right code, and the service goes on."""
 import glob
 import os
+import socket
 import threading
 import uuid
 
@@ -206,3 +207,38 @@ def test_memory_is_bounded(make_postrider, size, clients):
 def _sizes(server, user, count):
     found = glob.glob(os.path.join(server.data, "mail", server.domain, user, "new", "*"))
     return [os.path.getsize(f) for f in found] if len(found) >= count else None
+
+
+def test_few_descriptors(make_postrider):
+    """Whoever holds connections open, strangers or a local user, leaves the others their places, and the server the files it needs."""
+    server = make_postrider(accounts={"joe": "joe"}, wrapper=["prlimit", "--nofile=200:200"])
+    assert "event=few-descriptors" in server.log_text()
+    base.wait_for(lambda: _descriptors(server) < 60, "the probes of the start to be gone")
+    for family, target, others in ((socket.AF_UNIX, os.path.join(server.data, "submit.sock"), (server.ip, server.mx_port)),
+                                   (socket.AF_INET, (server.ip, server.mx_port), os.path.join(server.data, "submit.sock"))):
+        held = _hold(family, target, 150)
+        base.wait_for(lambda: "event=refused" in server.log_text(), "a refusal")
+        assert _descriptors(server) < 180, _descriptors(server)
+        with socket.socket(socket.AF_INET if family == socket.AF_UNIX else socket.AF_UNIX) as other:
+            other.settimeout(base.PATIENCE_S)
+            other.connect(others)
+            assert other.recv(4) == b"220 "
+        assert server.cli("queue", "list").returncode == 0
+        for one in held:
+            one.close()
+        base.wait_for(lambda: _descriptors(server) < 60, "the descriptors to be free again")
+    still_serves(server)
+
+
+def _descriptors(server):
+    return len(os.listdir(f"/proc/{server.pid}/fd"))
+
+
+def _hold(family, target, count):
+    held = []
+    for _ in range(count):
+        one = socket.socket(family)
+        one.settimeout(None)  # with a time-out, a full backlog would be an error
+        one.connect(target)
+        held.append(one)
+    return held
