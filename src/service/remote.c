@@ -137,8 +137,10 @@ void remote_give_up(struct remote *remote)
 	 * queue would be tried for each of its messages. */
 	if (destination->proven == 0) {
 		snprintf(destination->reason, sizeof destination->reason, "%s", remote->reason);
-		destination_failed(d->destinations, destination, loop_now_ms(d->loop), block_first_ms(remote),
-			remote->config->queue.retry_max_ms);
+		/* Connections that fail side by side are one failure. */
+		if (destination->blocked_until_ms == 0)
+			destination_failed(d->destinations, destination, loop_now_ms(d->loop), block_first_ms(remote),
+				remote->config->queue.retry_max_ms);
 		if (destination->blocked_until_ms < d->unblock_timer.due_ms)
 			loop_timer_set(&d->unblock_timer, destination->blocked_until_ms);
 		settle_waiting(remote, OUTCOME_DEFERRED, view_from_cstr(remote->reason));
