@@ -164,8 +164,10 @@ enum err dsn_write_status(const struct dsn *dsn, struct buf *out)
 	write_text(&w, "\r\n");
 	if (dsn->envelope_id.len > 0) {
 		write_text(&w, "Original-Envelope-Id: ");
-		/* *text, not xtext: that was for the ESMTP parameter (RFC 3464 §2.2.1). */
-		write_result(&w, text_clean(view_sub(dsn->envelope_id, 0, 100), out));
+		/* *text, not xtext: that was for the ESMTP parameter (RFC 3464 §2.2.1). What is not ASCII, which no ENVID should be, stays
+		 * encoded, so that the report stays 7-bit. */
+		struct view id = view_sub(dsn->envelope_id, 0, 100);
+		write_result(&w, view_is_ascii(id) ? text_clean(id, out) : xtext_encode(id, out));
 		write_text(&w, "\r\n");
 	}
 	write_date(&w, "Arrival-Date: ", dsn, dsn->arrival_ms);
