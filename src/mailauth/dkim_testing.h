@@ -5,6 +5,7 @@
 #include "mailauth/dkim.h"
 #include "mailauth/dkim_record.h"
 #include "mailauth/dkim_sign.h"
+#include "mail/encode.h"
 #include "mail/header.h"
 
 #include <stdlib.h>
@@ -98,6 +99,15 @@ static inline enum err testing_sign(
 	return err;
 }
 
+/* True if the result is that one, with a reason that begins so (NULL: none). */
+static inline bool testing_is(const struct dkim_signature *got, enum dkim_result want, const char *reason)
+{
+	return got->result == want &&
+		(reason == NULL ? got->reason == NULL
+				: got->reason != NULL &&
+					view_starts_with(view_from_cstr(got->reason), view_from_cstr(reason)));
+}
+
 /* Every line end as CRLF. */
 static inline void testing_crlf(struct view text, struct buf *out)
 {
@@ -116,5 +126,82 @@ static inline void testing_crlf(struct view text, struct buf *out)
 	"p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/"      \
 	"byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/"     \
 	"K4w3QIDAQAB"
+
+/* Made with the openssl command; nobody's. */
+#define TESTING_RSA_768                                                                                                \
+	"-----BEGIN RSA PRIVATE KEY-----\n"                                                                            \
+	"MIIBzAIBAAJhANyNCrMFk9PHqsMr19LeTWqVdSuWbfGT1VcT+R2vdp1XyJyjDs/W\n"                                           \
+	"Lul4ZlfxOqb88E8oyCy9kPgdjj6InXhAKDCCr6WffUrJ17VHcNpAP9QGJHrYvhY9\n"                                           \
+	"xaKDNRGHXU/HAwIDAQABAmEAjbnMwFG7NwI9x4FrBUR5Nx6n1sSqDe1T0Msy8FKK\n"                                           \
+	"xH1emtllcUVPjBQkoCqR6DDtAZkuFbtVFndRPIcST/J/4WA4ejHwkzAsgTIN7YD9\n"                                           \
+	"55WlKX0kCSm31q/8qfGUw1+RAjEA/9BouESOHM8s8xyBYJ8zXOgqX8bxO6IcUaOJ\n"                                           \
+	"277CM/Sdp6gtF/XudKDCYFWxKnnfAjEA3LYSjaqiDEMJ9+kk787dMXVt1KhAv7nR\n"                                           \
+	"bz9K2KEzdg4RxBBgUzbZt7ojRI2m0J9dAjBO0gdCJ5VmGQuviKvwen0X9k0AH8s6\n"                                           \
+	"ZZO2L96NP7SUz504CGCEjnk/pDzf8+dXwB8CMQDRfWv81VH8a4FBsyShDet7b2dx\n"                                           \
+	"KsZSdNAqVJv5JIDQ9Ce+voB/W5epQN8KyZzlde0CMQCMXYfMpbCJ0nBL5o5ZLJ/R\n"                                           \
+	"RrBYrgrjpMYvvB0UATX+ZmO/+YjwovyQ2ZBOj+lGyBA=\n"                                                               \
+	"-----END RSA PRIVATE KEY-----\n"
+#define TESTING_RSA_1024                                                                                               \
+	"-----BEGIN RSA PRIVATE KEY-----\n"                                                                            \
+	"MIICXAIBAAKBgQC3l1qAA799YgHnANyeSgb6Jocu2H4j+iYGo5sOzxTbj77OvBoX\n"                                           \
+	"7MJG0H3CPCU11vKaa1tfgaQZZb3qAw2BGCZ5pmi3tdQjp0aOc0hqr+IixpYC7kro\n"                                           \
+	"X1QpD6TLG1KqwPzCYb1uTUvM3GchoFqZaKHrjvpTzzPjcom95Ki7n/4+SQIDAQAB\n"                                           \
+	"AoGATUFZiekJ2X82gbixHcLU8Mrps+LSId2Pxtdt1mt5wXLZvjEVYd/1WMs/QE8C\n"                                           \
+	"8YcEC8sFZkktfqp7ok+qjRpWhb/PrTIcdMUkgl2F4WouwDtUtNqxaFSSmThcsuo7\n"                                           \
+	"+CuD6XoCxyLopc0I5Gbpse/8ZUssWR4RmnNieRpoCAJraokCQQDhxQjG51y9oi78\n"                                           \
+	"b54dJvdvW3x31UBz3UpA7vtK5CQRf7oyp5Cj4GYfg+sFy1f/BZvrA3FM+tCUxI9B\n"                                           \
+	"0nsgGNxnAkEA0CyFPLL5buS+gDhdoAECSqaq7lWx9sMaMI0fc51Otxl5c/FMuUIH\n"                                           \
+	"3veovxO7L9AiWDhrHCScEyy3snok//dhzwJAIS2Sd6CCeX+/BevlQYV7cUrxhK67\n"                                           \
+	"FQvdIKO+HChgwI2TsGP9loegmlsJi8VxPhH18tiDqvtk8afdIaAr5fChWwJAA+Gw\n"                                           \
+	"ok8cA4tUWgOzCza5mja9XTBP3zAIHvuiqH84ZoWdFCJdsd6fUvL/PIDbrqqM2WRD\n"                                           \
+	"6wRrvJfK3RMV+YfdVQJBAM6hGEm6FCJM6XflcnZuWREVZb/RKJluToN+iPm3FEoe\n"                                           \
+	"66ISAGxYECq9jlWkzmPNUKkSIFhzbAQKawDtTatfw/E=\n"                                                               \
+	"-----END RSA PRIVATE KEY-----\n"
+#define TESTING_RSA_2048                                                                                               \
+	"-----BEGIN RSA PRIVATE KEY-----\n"                                                                            \
+	"MIIEogIBAAKCAQEAr5xgoMq//rvgAAqXE8CXLSs1bvg705v579cipMorPdH+Jju9\n"                                           \
+	"UqC26CVGI7jrWKVmpIFerCTBgWHo0GdMcW1hVZFHYcQFAxORQiPdsY3kO3ce/RtJ\n"                                           \
+	"tu1xnRJSZu+xbDDcfZVxI6bJgly+zXG0sV0jK4iuncOyXOb4b+PScEw6zR4Exzgz\n"                                           \
+	"zcP3HUWn0saHJslAAPpKL8g4I9Dmr7L90alwN7IEPJ/RvY+i5LIu945yE3JhH91l\n"                                           \
+	"krv3HEQJUPNRa/AuYU24FyVyUjBEIkjpS3mltWS8p1X419ghUCa0BTxhKvibH01k\n"                                           \
+	"hUW7NqnOnr8Xc7tdUgJEPO5pf51gXNBrh6xApQIDAQABAoIBAAYMk3GGemWacCVg\n"                                           \
+	"OAMIq8x1BBKt/1WTNmFSHlHh2up2vNPxU9ywR4yomAlr+cNkcywwfqPcYkQELOJc\n"                                           \
+	"5I+1rlgluHlAKNIJzwOhu6W9lwKLYGhkk7324OaBto/wKsLozfePecW6HY/dhP8L\n"                                           \
+	"ryc655a8zxMFJjQ4Co/EH8AZiB7/nov7ufyykivjTuOpT6H6rXJLxwEP8zT1w/bf\n"                                           \
+	"xkjBB+paeazFCPB8uS4RD9diVpPZM6+j2nnBGEtZh0JnvPfo1XwDnDFLd2CIPRBX\n"                                           \
+	"gCPa2QTgpZ1w0k1DoQxL55M1fYAol8zToUc2GCIOX2baRcFc2JPt0/ybeSXuvlcO\n"                                           \
+	"wzvoSyECgYEA6JgY0HfSO0Y2GsKeh1HTSveCduWJfiPJUNO8GMS+MUe+EEMKlDnO\n"                                           \
+	"iMvx1qJldVz3J5ZK1KR06aX9yRDE5Nc8e4xAtHILmQg5PISuonywB74eCmxutZSE\n"                                           \
+	"24yBxuBmG71RU2ks8O0A5ccgUSKN6IW2FdGX54bDv4gI0fM/7Ta8HvUCgYEAwUhS\n"                                           \
+	"tGzYLU0cuwzYTXpRtL4IJjQUn+2peN6osAhnZj5TF5yDwMW8CWTfM0HOGgFoK2/i\n"                                           \
+	"C9gLDv/KsIYmN4y6zE7GV73cXdp62Joxf0wYgDrJcm7KfQfMWRt6TXbRUIZOqbKt\n"                                           \
+	"Di075I64q1Rs/U1SV1it9T3aoaSVfUE9OZOdLPECgYB9yuSAuozkqdBRILiEDujr\n"                                           \
+	"Pnk8vF9j7Q7Pu/Oaoa0LEfXk7Z0nFSxyJ3qfzix5ENJKgqnt3xOr2a4rs/oIma+I\n"                                           \
+	"Ug4ciSFknmH2LPwVvMGnLlco5APsCGriIld9q5cNoZH+Pn+jvUoi+1KrDrkY7FfR\n"                                           \
+	"7Qzulp//Uh8TDS+hp1yOkQKBgE4puEB8r+OKBq9iH2sdp0MnglYow5p1Ww6lRKSD\n"                                           \
+	"kYUYeTPYOLPRgxxtbZHl77o2jXDbexd9E+PJ76b5aSUXxUbwKGe9QQu3WeyUVqX7\n"                                           \
+	"GQFqRKMBSOPNLoduhEQlY7pjxhX8St2rz0e7q9SlfLnm9gCavSarD+pEi6uuoVrS\n"                                           \
+	"ZkKRAoGAKBwB7m/DCycxDGniz83yHpAsjT0Lm6g2tzZqm34lpT1B3zq5Rqg8lIQq\n"                                           \
+	"6nUi0tIQrR9MniAvuelvlt51xc4qG6ov8sU63jjHCa9pvGufq++MoEi39+Gti1bC\n"                                           \
+	"oPrdc5TZAy/4+li9hm/fbaCHfyTT9HDD/sXiyag/pGjZYTlhIZk=\n"                                                       \
+	"-----END RSA PRIVATE KEY-----\n"
+
+static inline struct signature_private *testing_key(const char *pem)
+{
+	struct signature_private *key = NULL;
+	testing_must(signature_private_read_pem(view_from_cstr(pem), &key) == ERR_OK);
+	return key;
+}
+
+/* RFC 8463 A.2. */
+static inline struct signature_private *testing_ed25519_key(void)
+{
+	struct signature_private *key = NULL;
+	struct buf seed = { 0 };
+	testing_must(base64_decode(VIEW(TESTING_ED25519_SEED), &seed) == ERR_OK);
+	testing_must(signature_private_read_raw(buf_view(&seed), &key) == ERR_OK);
+	buf_clear(&seed);
+	return key;
+}
 
 #endif

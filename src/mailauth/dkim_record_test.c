@@ -1,0 +1,197 @@
+#include "mailauth/dkim_record.h"
+
+#include "mailauth/dkim_keys_private.h"
+#include "mailauth/dkim_testing.h"
+#include "mail/testing.h"
+
+static void names(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *selector, *domain, *want;
+	} cases[] = {
+		{ "mail", "example.com", "mail._domainkey.example.com" },
+		{ "2024.Mail", "Example.COM", "2024.mail._domainkey.example.com" },
+		{ "", "example.com", NULL },
+		{ "a b", "example.com", NULL },
+		{ "mail", "com", NULL },
+		{ "mail", "example.com.", NULL },
+		{ "\xc3\xa4", "example.com", NULL },
+		{ "mail",
+			"b\xc3\xbc"
+			"cher.example",
+			NULL },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct buf out = { 0 };
+		assert_err(cases[i].selector,
+			dkim_record_name(view_from_cstr(cases[i].selector), view_from_cstr(cases[i].domain), &out),
+			cases[i].want != NULL ? ERR_OK : ERR_SYNTAX);
+		assert_text(cases[i].selector, buf_view(&out), cases[i].want != NULL ? cases[i].want : "");
+		buf_clear(&out);
+	}
+	/* 254 bytes. */
+	char selector[64] = { 0 }, domain[184] = { 0 };
+	struct buf out = { 0 };
+	memset(selector, 's', 59);
+	for (size_t i = 0; i < 183; i++)
+		domain[i] = i % 61 == 60 ? '.' : 'd';
+	domain[182] = 'd';
+	assert_int_equal(dkim_record_name(view_from_cstr(selector), view_from_cstr(domain), &out), ERR_SYNTAX);
+	selector[58] = 0;
+	assert_int_equal(dkim_record_name(view_from_cstr(selector), view_from_cstr(domain), &out), ERR_OK);
+	assert_int_equal(out.len, 253);
+	buf_clear(&out);
+}
+
+static void formatted_and_parsed(void **state)
+{
+	(void)state;
+	struct signature_private *keys[] = { testing_key(TESTING_RSA_2048), testing_key(TESTING_RSA_1024),
+		testing_ed25519_key() };
+	static const unsigned bits[] = { 2048, 1024, 256 };
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		for (unsigned flags = 0; flags < 4; flags++) {
+			struct buf text = { 0 };
+			struct dkim_record record;
+			assert_int_equal(dkim_record_format(keys[i], flags, &text), ERR_OK);
+			assert_int_equal(dkim_record_parse(buf_view(&text), &record), ERR_OK);
+			assert_int_equal(record.kind, i == 2 ? SIGNATURE_ED25519 : SIGNATURE_RSA);
+			assert_int_equal(record.bits, bits[i]);
+			assert_false(record.is_revoked);
+			assert_int_equal(record.is_testing, (flags & DKIM_RECORD_TESTING) != 0);
+			assert_int_equal(record.is_strict, (flags & DKIM_RECORD_STRICT) != 0);
+			for (size_t k = 0; k < COUNT_OF(keys); k++)
+				assert_int_equal(dkim_record_matches(buf_view(&text), keys[k]), k == i);
+			buf_clear(&text);
+		}
+	struct buf text = { 0 };
+	struct dkim_record record;
+	assert_int_equal(dkim_record_format(keys[2], DKIM_RECORD_TESTING | DKIM_RECORD_STRICT, &text), ERR_OK);
+	assert_text("ed25519", buf_view(&text),
+		"v=DKIM1; k=ed25519; h=sha256; t=y:s; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+	buf_reset(&text);
+	assert_int_equal(dkim_record_format(NULL, 0, &text), ERR_OK);
+	assert_text("revoked", buf_view(&text), "v=DKIM1; p=");
+	assert_int_equal(dkim_record_parse(buf_view(&text), &record), ERR_OK);
+	assert_true(record.is_revoked);
+	assert_false(dkim_record_matches(buf_view(&text), keys[0]));
+	buf_clear(&text);
+	buf_init(&text, 40);
+	assert_int_equal(dkim_record_format(keys[0], 0, &text), ERR_LIMIT);
+	assert_int_equal(text.len, 0);
+	buf_clear(&text);
+	for (size_t i = 0; i < COUNT_OF(keys); i++)
+		signature_private_free(keys[i]);
+}
+
+static void not_usable(void **state)
+{
+	(void)state;
+	static const char *const texts[] = { "", "hello", "v=spf1 -all", "v=DKIM1", "k=ed25519; p=AAAA", "k=x; p=AAAA",
+		"s=tlsrpt; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
+		"h=sha1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" };
+	for (size_t i = 0; i < COUNT_OF(texts); i++) {
+		struct dkim_record record;
+		assert_err(texts[i], dkim_record_parse(view_from_cstr(texts[i]), &record), ERR_SYNTAX);
+	}
+	/* A record that nobody can mean. */
+	struct buf text = { 0 };
+	struct dkim_record record;
+	assert_int_equal(buf_append_cstr(&text, TESTING_ED25519_RECORD "; n="), ERR_OK);
+	while (text.len < DKIM_RECORD_MAX_BYTES)
+		assert_int_equal(buf_append_byte(&text, 'x'), ERR_OK);
+	assert_int_equal(dkim_record_parse(buf_view(&text), &record), ERR_OK);
+	assert_int_equal(buf_append_byte(&text, 'x'), ERR_OK);
+	assert_int_equal(dkim_record_parse(buf_view(&text), &record), ERR_SYNTAX);
+	buf_clear(&text);
+}
+
+static void quoted(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text, *want;
+	} cases[] = { { "", "\"\"" }, { "v=DKIM1; p=", "\"v=DKIM1; p=\"" }, { "a\"b\\c", "\"a\\\"b\\\\c\"" },
+		{ "\x01\xff", "\"\\001\\255\"" } };
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct buf out = { 0 };
+		assert_int_equal(dkim_record_quote(view_from_cstr(cases[i].text), &out), ERR_OK);
+		assert_text(cases[i].text, buf_view(&out), cases[i].want);
+		buf_clear(&out);
+	}
+	uint8_t text[512];
+	memset(text, 'x', sizeof text);
+	static const struct {
+		size_t len, strings;
+	} lengths[] = { { 255, 1 }, { 256, 2 }, { 510, 2 }, { 511, 3 } };
+	for (size_t i = 0; i < COUNT_OF(lengths); i++) {
+		struct buf out = { 0 };
+		assert_int_equal(dkim_record_quote(view_of(text, lengths[i].len), &out), ERR_OK);
+		assert_int_equal(out.len, lengths[i].len + 2 * lengths[i].strings + lengths[i].strings - 1);
+		buf_clear(&out);
+		buf_init(&out, lengths[i].len);
+		assert_int_equal(dkim_record_quote(view_of(text, lengths[i].len), &out), ERR_LIMIT);
+		assert_int_equal(out.len, 0);
+		buf_clear(&out);
+	}
+}
+
+/* Any number of keys go through a small memory of them, and what it gives back is the right one. */
+static void remembered_keys(void **state)
+{
+	(void)state;
+	struct dkim_keys *keys = dkim_keys_new(0);
+	struct signature_private *pairs[6];
+	struct signature_public *halves[6];
+	struct buf texts[6] = { 0 };
+	uint8_t seed[32] = { 0 }, digest[HASH_BYTES] = { 0 };
+	for (size_t i = 0; i < 6; i++) {
+		struct buf bytes = { 0 };
+		seed[0] = (uint8_t)i;
+		assert_int_equal(signature_private_read_raw(view_of(seed, 32), &pairs[i]), ERR_OK);
+		assert_int_equal(signature_private_public(pairs[i], &bytes), ERR_OK);
+		assert_int_equal(signature_public_read_raw(buf_view(&bytes), &halves[i]), ERR_OK);
+		assert_int_equal(base64_encode(buf_view(&bytes), &texts[i]), ERR_OK);
+		buf_clear(&bytes);
+	}
+	for (size_t i = 0; i < 4; i++) {
+		assert_null(dkim_keys_find(keys, SIGNATURE_ED25519, buf_view(&texts[i])));
+		dkim_keys_add(keys, SIGNATURE_ED25519, buf_view(&texts[i]), halves[i]);
+	}
+	/* The first was used again, so the second makes room. */
+	signature_public_free(dkim_keys_find(keys, SIGNATURE_ED25519, buf_view(&texts[0])));
+	dkim_keys_add(keys, SIGNATURE_ED25519, buf_view(&texts[4]), halves[4]);
+	static const bool there[] = { true, false, true, true, true, false };
+	for (size_t i = 0; i < 6; i++) {
+		struct signature_public *found = dkim_keys_find(keys, SIGNATURE_ED25519, buf_view(&texts[i]));
+		assert_int_equal(found != NULL, there[i]);
+		assert_null(dkim_keys_find(keys, SIGNATURE_RSA, buf_view(&texts[i])));
+		if (found == NULL)
+			continue;
+		struct buf signature = { 0 };
+		assert_int_equal(signature_sign(pairs[i], digest, &signature), ERR_OK);
+		assert_true(signature_matches(found, digest, buf_view(&signature)));
+		signature_public_free(found);
+		buf_clear(&signature);
+	}
+	dkim_keys_free(keys);
+	dkim_keys_free(NULL);
+	for (size_t i = 0; i < 6; i++) {
+		signature_private_free(pairs[i]);
+		signature_public_free(halves[i]);
+		buf_clear(&texts[i]);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(names),
+		cmocka_unit_test(formatted_and_parsed),
+		cmocka_unit_test(not_usable),
+		cmocka_unit_test(quoted),
+		cmocka_unit_test(remembered_keys),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
