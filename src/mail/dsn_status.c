@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { DIAGNOSTIC_MAX_BYTES = 900, FOLD_COLUMN = 76 };
+enum { DIAGNOSTIC_MAX_BYTES = 900, WORD_MAX_BYTES = 200, FOLD_COLUMN = 76 };
 
 const char *dsn_action_name(enum dsn_action action)
 {
@@ -92,6 +92,18 @@ static void write_original(struct writer *w, struct view original)
 	write_text(w, "\r\n");
 }
 
+static void write_word(struct writer *w, size_t *column, struct view word, bool utf8)
+{
+	bool fold = *column + 1 + word.len > FOLD_COLUMN;
+	write_text(w, fold ? "\r\n " : " ");
+	*column = (fold ? 1 : *column + 1) + word.len;
+	for (size_t i = 0; i < word.len; i++)
+		if (word.ptr[i] < 0x80 || utf8)
+			write_byte(w, word.ptr[i]);
+		else if (word.ptr[i] >= 0xc0) /* one mark for each character */
+			write_byte(w, '?');
+}
+
 /* Unstructured text: cleaned, without line ends, folded at spaces. ASCII only unless `utf8`. */
 static void write_folded(struct writer *w, size_t column, struct view text, bool utf8)
 {
@@ -99,21 +111,14 @@ static void write_folded(struct writer *w, size_t column, struct view text, bool
 	write_result(w, text_clean(view_sub(text, 0, DIAGNOSTIC_MAX_BYTES), &clean));
 	struct view rest = view_trim(buf_view(&clean)), word;
 	while (view_split(&rest, ' ', &word)) {
-		if (word.len == 0)
-			continue;
-		if (column + 1 + word.len > FOLD_COLUMN) {
-			write_text(w, "\r\n ");
-			column = 1;
-		} else {
-			write_text(w, " ");
-			column++;
+		while (word.len > 0) {
+			/* A word that no line can hold is broken, between characters. */
+			struct view piece = view_sub(word, 0, WORD_MAX_BYTES);
+			while (piece.len < word.len && piece.len > 1 && (word.ptr[piece.len] & 0xc0) == 0x80)
+				piece.len--;
+			write_word(w, &column, piece, utf8);
+			word = view_from(word, piece.len);
 		}
-		column += word.len;
-		for (size_t i = 0; i < word.len; i++)
-			if (word.ptr[i] < 0x80 || utf8)
-				write_byte(w, word.ptr[i]);
-			else if (word.ptr[i] >= 0xc0) /* one mark for each character */
-				write_byte(w, '?');
 	}
 	write_text(w, "\r\n");
 	buf_clear(&clean);
