@@ -269,8 +269,9 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	bool counted = point->is_local ? server_local_connection_open(receiver->server, uid, config, &reply)
 				       : server_connection_open(receiver->server, peer, config, &reply);
 	if (!counted) {
-		LOG(LOG_LEVEL_INFO, "refused",
-			LOG_CSTR("client", point->is_local ? "local" : net_address_ip(peer).text), LOG_NUM("uid", uid),
+		char user[32];
+		snprintf(user, sizeof user, "local:%u", (unsigned)uid);
+		LOG(LOG_LEVEL_INFO, "refused", LOG_CSTR("client", point->is_local ? user : net_address_ip(peer).text),
 			LOG_TEXT("reason", smtp_reply_text(&reply)));
 		refuse(fd, &reply);
 		config_unref(config);
@@ -301,8 +302,7 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	else if (tls != NULL)
 		stream_start_tls(session->stream, tls, NULL, TLS_HANDSHAKE_MS);
 	else
-		session_free(
-			session); /* the certificate was taken away by a reload, the socket stays until a restart */
+		session_free(session); /* a reload took the certificate away; the socket stays until a restart */
 	tls_context_unref(tls);
 }
 
