@@ -62,3 +62,9 @@ void hash_once(struct view bytes, uint8_t ret[HASH_BYTES])
 	ASSERT(EVP_Digest(bytes.len > 0 ? (const void *)bytes.ptr : "", bytes.len, ret, NULL, crypto_sha256(), NULL) ==
 		1);
 }
+
+void hash_sha512_once(struct view bytes, uint8_t ret[HASH_SHA512_BYTES])
+{
+	/* Used once or twice a connection at most, so the search that crypto_sha256() avoids does not matter here. */
+	ASSERT(EVP_Digest(bytes.len > 0 ? (const void *)bytes.ptr : "", bytes.len, ret, NULL, EVP_sha512(), NULL) == 1);
+}

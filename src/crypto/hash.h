@@ -23,4 +23,8 @@ void hash_finish(struct hash *hash, uint8_t ret[HASH_BYTES]);
 /* In one go. */
 void hash_once(struct view bytes, uint8_t ret[HASH_BYTES]);
 
+/* SHA-512 in one go, for TLSA records (RFC 6698 §2.1.3). */
+#define HASH_SHA512_BYTES 64u
+void hash_sha512_once(struct view bytes, uint8_t ret[HASH_SHA512_BYTES]);
+
 #endif

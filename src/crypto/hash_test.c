@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-static void to_hex(const uint8_t digest[HASH_BYTES], char text[2 * HASH_BYTES + 1])
+static void to_hex(const uint8_t *digest, size_t len, char *text)
 {
-	for (size_t i = 0; i < HASH_BYTES; i++)
+	for (size_t i = 0; i < len; i++)
 		snprintf(text + 2 * i, 3, "%02x", digest[i]);
 }
 
@@ -31,8 +31,32 @@ static void known_answers(void **state)
 		uint8_t digest[HASH_BYTES];
 		char hex[2 * HASH_BYTES + 1];
 		hash_once(view_from_cstr(known[i].text), digest);
-		to_hex(digest, hex);
+		to_hex(digest, sizeof digest, hex);
 		assert_string_equal(hex, known[i].digest);
+	}
+}
+
+/* FIPS 180-4's examples. */
+static const struct {
+	const char *text, *digest;
+} known_sha512[] = {
+	{ "",
+		"cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"
+		"47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e" },
+	{ "abc",
+		"ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+		"2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f" },
+};
+
+static void known_answers_of_sha512(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof known_sha512 / sizeof known_sha512[0]; i++) {
+		uint8_t digest[HASH_SHA512_BYTES];
+		char hex[2 * HASH_SHA512_BYTES + 1];
+		hash_sha512_once(view_from_cstr(known_sha512[i].text), digest);
+		to_hex(digest, sizeof digest, hex);
+		assert_string_equal(hex, known_sha512[i].digest);
 	}
 }
 
@@ -81,6 +105,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(known_answers),
+		cmocka_unit_test(known_answers_of_sha512),
 		cmocka_unit_test(in_pieces),
 		cmocka_unit_test(a_copy_goes_its_own_way),
 	};
