@@ -192,6 +192,9 @@ enum err dkim_signer_headers(struct dkim_signer *s, struct view headers)
 	if (s->has_headers)
 		return err_set(ERR_STATE, "the header section was given before");
 	struct dkim_fields fields;
+	/* Under the signature's field such a line would become a part of it. */
+	if (headers.len > 0 && (headers.ptr[0] == ' ' || headers.ptr[0] == '\t'))
+		return err_set(ERR_REFUSED, "the header section begins with a folded line");
 	enum err err = dkim_fields_init(&fields, headers);
 	if (err != ERR_OK)
 		return err;

@@ -51,8 +51,8 @@ enum err dkim_signer_new(const struct dkim_sign_options *options, struct dkim_si
 /* NULL is fine. */
 void dkim_signer_free(struct dkim_signer *signer);
 /* The header section with the fields as they will be sent (or the message), read during the call. Before the body, once: ERR_STATE.
- * ERR_REFUSED unless there is exactly one From field: who reads such a message may see another sender than the signed one. ERR_LIMIT for too
- * many fields. */
+ * ERR_REFUSED unless there is exactly one From field: who reads such a message may see another sender than the signed one; and if the
+ * section begins with a folded line. ERR_LIMIT for too many fields. */
 enum err dkim_signer_headers(struct dkim_signer *signer, struct view headers) MUST_CHECK;
 /* Pieces of any size. ERR_STATE before the header section or after the finish. */
 enum err dkim_signer_body(struct dkim_signer *signer, struct view piece) MUST_CHECK;

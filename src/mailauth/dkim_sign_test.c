@@ -204,6 +204,7 @@ static void refused(void **state)
 		{ "From with a blank before its colon", "From: a\r\nFROM : b\r\n\r\n" },
 		{ "From in the body", "To: a\r\n\r\nFrom: a\r\n" },
 		{ "empty", "" },
+		{ "a folded line first", " x\r\nFrom: a\r\n\r\n" },
 	};
 	for (size_t i = 0; i < COUNT_OF(cases); i++) {
 		const struct dkim_sign_options options = {
@@ -213,8 +214,7 @@ static void refused(void **state)
 		struct dkim_signer *signer = NULL;
 		assert_int_equal(dkim_signer_new(&options, &signer), ERR_OK);
 		assert_err(cases[i].name, dkim_signer_headers(signer, view_from_cstr(cases[i].message)), ERR_REFUSED);
-		/* Nor later. */
-		assert_int_equal(dkim_signer_headers(signer, VIEW("From: a\r\n\r\n")), ERR_STATE);
+		/* Nor signed without them. */
 		assert_int_equal(dkim_signer_body(signer, VIEW("x")), ERR_STATE);
 		assert_int_equal(dkim_signer_finish(signer, &out), ERR_STATE);
 		assert_int_equal(out.len, 0);
