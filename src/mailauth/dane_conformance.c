@@ -40,7 +40,7 @@ static void must(bool ok, const char *what)
 static uint64_t number(struct view *line)
 {
 	struct view word;
-	uint64_t n;
+	uint64_t n = 0;
 	must(view_split(line, ' ', &word) && view_parse_u64(word, 1000, &n) == ERR_OK, "a number");
 	return n;
 }
