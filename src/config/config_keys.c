@@ -207,7 +207,7 @@ static const struct config_key keys[] = {
 	  .default_note = "those of /etc/resolv.conf", .example = "127.0.0.1",
 	  .what = "addresses of resolvers: \"127.0.0.1\", \"127.0.0.1@5353\"" },
 	{ "dns", "trust_anchor", NULL, TEXT(config, dns.trust_anchor_file), .check = config_check_path,
-	  .default_note = "/usr/share/dns/root.key if it exists", .example = "/usr/share/dns/root.key",
+	  .default_note = "/usr/share/dns/root.key, if it exists and if it works", .example = "/usr/share/dns/root.key",
 	  .what = "file with the DNSSEC root key" },
 	{ "dns", "timeout", "20s", MS32(config, dns.timeout_ms, 100, 10 * MINUTE),
 	  .what = "time for one question" },

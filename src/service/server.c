@@ -325,7 +325,8 @@ static void log_started(const struct running *r)
 	if (most < config->limits.connections)
 		LOG(LOG_LEVEL_WARNING, "few-descriptors", LOG_NUM("connections", most),
 			LOG_NUM("wanted", config->limits.connections),
-			LOG_CSTR("hint", "raise the limit on open files (LimitNOFILE, ulimit -n), or lower limits.connections"));
+			LOG_CSTR("hint",
+				"raise the limit on open files (LimitNOFILE, ulimit -n), or lower limits.connections"));
 	LOG(LOG_LEVEL_INFO, "started", LOG_CSTR("version", POSTRIDER_VERSION), LOG_CSTR("hostname", config->hostname),
 		LOG_CSTR("data", config->data), LOG_NUM("listeners", r->socket_count),
 		LOG_NUM("receive_threads", r->server.receive_count));
