@@ -33,7 +33,8 @@ void smtp_receiver_bdat_run(struct smtp_receiver *receiver, struct view argument
 	if (refusal == NULL && !clean)
 		refusal = "501 5.5.4 Syntax: BDAT size [LAST]";
 	if (refusal != NULL) {
-		if (receiver->transaction == NULL)
+		/* With no earlier chunk, what is read and dropped begins here; else its time would count from an earlier message, or from 0. */
+		if (receiver->transaction == NULL || !receiver->transaction->body_accepted)
 			receiver->data_started_ms = receiver->now_ms;
 		smtp_receiver_data_refuse(receiver, refusal);
 		smtp_receiver_chunk_begin(receiver);

@@ -209,6 +209,23 @@ static const struct dialogue time_dialogues[] = {
 		"C: BDAT 0\nS: 250 ...\nTICK 290000\nC: BDAT 0\nS: 250 ...\nTICK 290000\nC: BDAT 0\nS: 250 ...\nTICK "
 		"290000\n"
 		"C: BDAT 0\nS: 250 ...\nDEADLINE 120000\nC: BDAT 0 LAST\nS: 250 ...\nDEADLINE 300000\n" },
+	{ "a refused chunk has its own time", DIALOGUE_HELLO,
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"TICK 290000\nC: NOOP\nS: 250 ...\n"
+		"C: MAIL FROM:<a@a.example>\nS: 250 ...\nC: BDAT 6 LAST\nDEADLINE 180000\nTICK 179999\nc: "
+		"a\\r\\nb\\r\\n\n"
+		"S: 503 5.5.1 ...\nOPEN\n" },
 	{ "while a question is open nothing times out", 0,
 		"S: 220 ...\nHOLD\nC: EHLO client.example\nDEADLINE none\nTICK 10000000\nOPEN\nANSWER\nS: 250-...\nS: "
 		"250-...\n"
