@@ -1,6 +1,6 @@
 /*
  * Signatures over a SHA-256 digest, as DKIM and its kin make them: RSASSA-PKCS1-v1_5 (RFC 8017 §8.2) and Ed25519, which signs the
- * digest's 32 bytes (RFC 8463 §3). Keys do not change once made: any number of threads may use one.
+ * digest's 32 bytes (RFC 8463 §3). Any number of threads may use one private key; a public key and its duplicates are for one thread.
  */
 #ifndef CRYPTO_SIGNATURE_H
 #define CRYPTO_SIGNATURE_H
@@ -45,7 +45,7 @@ enum err signature_public_read_raw(struct view bytes, struct signature_public **
 enum signature_kind signature_public_kind(const struct signature_public *key);
 unsigned signature_public_bits(const struct signature_public *key); /* 256 for Ed25519 */
 /* The same key once more, to be freed on its own. */
-struct signature_public *signature_public_dup(const struct signature_public *key);
+struct signature_public *signature_public_dup(struct signature_public *key);
 /* NULL is fine. */
 void signature_public_free(struct signature_public *key);
 
@@ -53,6 +53,6 @@ void signature_public_free(struct signature_public *key);
 enum err signature_sign(
 	const struct signature_private *key, const uint8_t digest[HASH_BYTES], struct buf *out) MUST_CHECK;
 /* True if the signature is that key's for that digest. */
-bool signature_matches(const struct signature_public *key, const uint8_t digest[HASH_BYTES], struct view signature);
+bool signature_matches(struct signature_public *key, const uint8_t digest[HASH_BYTES], struct view signature);
 
 #endif

@@ -127,6 +127,11 @@ static void sign_then_match(void **state)
 			assert_false(signature_matches(half, digest, buf_view(&out)));
 			out.ptr[at] ^= 1;
 		}
+		/* A duplicate outlives what it was made of. */
+		struct signature_public *again = signature_public_dup(half);
+		signature_public_free(half);
+		half = again;
+		assert_true(signature_matches(half, digest, buf_view(&out)));
 		assert_int_equal(buf_append_byte(&out, 0), ERR_OK);
 		assert_false(signature_matches(half, digest, buf_view(&out)));
 		assert_int_equal(ERR_peek_error(), 0);

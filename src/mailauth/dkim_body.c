@@ -1,6 +1,9 @@
 #include "mailauth/dkim_private.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /*
  * Both canonicalisations drop the empty lines at the end (RFC 6376 §3.4.3, §3.4.4 (b)), and only the end tells which those are: line ends
@@ -49,7 +52,8 @@ static void reach_cuts(struct dkim_body *body)
 
 static void put(struct dkim_body *body, struct view bytes)
 {
-	reach_cuts(body);
+	if (body->cuts_done < body->cut_count)
+		reach_cuts(body);
 	while (bytes.len > 0 && body->cuts_done < body->cut_count) {
 		uint64_t left = body->cuts[body->cuts_done].at - body->length;
 		struct view part = view_sub(bytes, 0, left < bytes.len ? (size_t)left : bytes.len);
@@ -78,7 +82,8 @@ static void put_withheld(struct dkim_body *body)
 
 static void put_text(struct dkim_body *body, struct view text)
 {
-	put_withheld(body);
+	if (body->lines > 0 || body->has_blank)
+		put_withheld(body);
 	put(body, text);
 }
 
@@ -119,24 +124,40 @@ static bool is_blank(uint8_t c)
 	return c == ' ' || c == '\t';
 }
 
-/* Index of the first white space from `at` on that §3.4.4 (a) may change: a tab, or a space with white space or a CR (or nothing yet)
- * behind it. Single spaces between words are what text is full of; they are passed over in blocks that a compiler can vectorise. */
+/* A tab, or a space with white space or a CR (or nothing yet) behind it: white space that §3.4.4 (a) may change. */
+static bool is_changeable(struct view v, size_t at)
+{
+	if (v.ptr[at] != ' ')
+		return v.ptr[at] == '\t';
+	return at + 1 == v.len || is_blank(v.ptr[at + 1]) || v.ptr[at + 1] == '\r';
+}
+
+#ifdef __SSE2__
+/* Which of 16 bytes may be changeable, seen with the 17th: a tab, or a space before white space or a control character. */
+static unsigned candidates(const uint8_t *p)
+{
+	const __m128i here = _mm_loadu_si128((const __m128i *)(const void *)p),
+		      next = _mm_loadu_si128((const __m128i *)(const void *)(p + 1)), space = _mm_set1_epi8(' ');
+	const __m128i tabs = _mm_cmpeq_epi8(here, _mm_set1_epi8('\t')), spaces = _mm_cmpeq_epi8(here, space),
+		      low = _mm_cmpeq_epi8(_mm_max_epu8(next, space), space);
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(tabs, _mm_and_si128(spaces, low)));
+}
+#endif
+
+/* Index of the first such from `at` on. This is all that is done to most text, so it decides the pace of the whole. */
 static size_t find_changeable(struct view v, size_t at)
 {
-	enum { BLOCK = 64 };
-	const uint8_t *p = v.ptr;
-	for (; v.len - at > BLOCK; at += BLOCK) {
-		uint8_t found = 0;
-		for (size_t i = at; i < at + BLOCK; i++)
-			found |= (uint8_t)((p[i] == '\t') |
-				((p[i] == ' ') & ((p[i + 1] == ' ') | (p[i + 1] == '\t') | (p[i + 1] == '\r'))));
-		if (found != 0)
-			break;
-	}
-	for (; at < v.len; at++)
-		if (p[at] == '\t' || (p[at] == ' ' && (at + 1 == v.len || is_blank(p[at + 1]) || p[at + 1] == '\r')))
-			return at;
-	return v.len;
+#ifdef __SSE2__
+	for (; v.len - at > 16; at += 16)
+		for (unsigned found = candidates(v.ptr + at); found != 0; found &= found - 1) {
+			size_t place = at + (size_t)__builtin_ctz(found);
+			if (is_changeable(v, place))
+				return place;
+		}
+#endif
+	while (at < v.len && !is_changeable(v, at))
+		at++;
+	return at;
 }
 
 /* Puts the text at `at`, which begins with neither white space nor a line end, as far as it stays as it is. Returns its end. */

@@ -20,17 +20,30 @@ static void flush(struct dkim_sink *sink)
 	sink->used = 0;
 }
 
+/* The hash gets whole stages, so that it never has a part of its block to keep. */
+static void put_over(struct dkim_sink *sink, struct view bytes)
+{
+	size_t room = sizeof sink->stage - sink->used;
+	memcpy(sink->stage + sink->used, bytes.ptr, room);
+	sink->used = sizeof sink->stage;
+	flush(sink);
+	bytes = view_from(bytes, room);
+	size_t whole = bytes.len - bytes.len % sizeof sink->stage;
+	hash_feed(sink->hash, view_sub(bytes, 0, whole));
+	bytes = view_from(bytes, whole);
+	if (bytes.len > 0)
+		memcpy(sink->stage, bytes.ptr, bytes.len);
+	sink->used = bytes.len;
+}
+
 void dkim_sink_put(struct dkim_sink *sink, struct view bytes)
 {
-	if (bytes.len > sizeof sink->stage - sink->used) {
-		flush(sink);
-		if (bytes.len >= sizeof sink->stage) {
-			hash_feed(sink->hash, bytes);
-			return;
-		}
-	}
 	if (bytes.len == 0)
 		return;
+	if (bytes.len >= sizeof sink->stage - sink->used) {
+		put_over(sink, bytes);
+		return;
+	}
 	memcpy(sink->stage + sink->used, bytes.ptr, bytes.len);
 	sink->used += bytes.len;
 }

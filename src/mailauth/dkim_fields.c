@@ -3,12 +3,22 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-static int compare_names(struct view a, struct view b)
+static uint64_t front_of(struct view name)
 {
+	uint64_t front = 0;
+	for (size_t i = 0; i < 8; i++)
+		front = front << 8 | (i < name.len ? ascii_lower(name.ptr[i]) : 0);
+	return front;
+}
+
+/* Most names differ in their first bytes, which are compared at once. */
+static int compare_names(uint64_t front_a, struct view a, uint64_t front_b, struct view b)
+{
+	if (front_a != front_b)
+		return front_a < front_b ? -1 : 1;
 	size_t len = a.len < b.len ? a.len : b.len;
-	for (size_t i = 0; i < len; i++) {
+	for (size_t i = 8; i < len; i++) {
 		int difference = ascii_lower(a.ptr[i]) - ascii_lower(b.ptr[i]);
 		if (difference != 0)
 			return difference;
@@ -19,51 +29,53 @@ static int compare_names(struct view a, struct view b)
 /* By name; those of one name from the bottom of the message up. */
 static int compare_fields(const void *a, const void *b)
 {
-	const struct header_field *one = a, *two = b;
-	int difference = compare_names(one->name, two->name);
-	return difference != 0 ? difference : (one->whole.ptr < two->whole.ptr) - (one->whole.ptr > two->whole.ptr);
+	const struct dkim_field *one = a, *two = b;
+	const uint8_t *at_one = one->field.whole.ptr, *at_two = two->field.whole.ptr;
+	int difference = compare_names(one->front, one->field.name, two->front, two->field.name);
+	return difference != 0 ? difference : (at_one < at_two) - (at_one > at_two);
 }
 
 enum err dkim_fields_init(struct dkim_fields *fields, struct view headers)
 {
+	size_t count = 0, room = 32;
+	struct dkim_field *sorted = mem_alloc_array(room, sizeof sorted[0]);
 	struct header_field field;
-	struct view rest = headers;
-	size_t count = 0;
-	while (header_next(&rest, &field))
-		count += field.name.len > 0;
-	if (count > DKIM_FIELDS_MAX)
-		return err_set(ERR_LIMIT, "more than %u header fields", DKIM_FIELDS_MAX);
-	*fields = (struct dkim_fields){ .count = count };
-	fields->sorted = mem_alloc_array(count + 1, sizeof fields->sorted[0]);
-	fields->taken = mem_alloc_array(count + 1, sizeof fields->taken[0]);
-	count = 0;
-	while (header_next(&headers, &field))
-		if (field.name.len > 0)
-			fields->sorted[count++] = field;
-	qsort(fields->sorted, count, sizeof fields->sorted[0], compare_fields);
-	fields->from_count = dkim_fields_count(fields, VIEW("From"));
+	while (header_next(&headers, &field)) {
+		if (field.name.len == 0)
+			continue;
+		if (count == DKIM_FIELDS_MAX) {
+			mem_free(sorted);
+			return err_set(ERR_LIMIT, "more than %u header fields", DKIM_FIELDS_MAX);
+		}
+		if (count == room)
+			sorted = mem_resize(sorted, (room *= 2) * sizeof sorted[0]);
+		sorted[count++] = (struct dkim_field){ front_of(field.name), field, 0 };
+	}
+	qsort(sorted, count, sizeof sorted[0], compare_fields);
+	*fields = (struct dkim_fields){ count, sorted };
 	return ERR_OK;
 }
 
 void dkim_fields_clear(struct dkim_fields *fields)
 {
 	mem_free(fields->sorted);
-	mem_free(fields->taken);
 	*fields = (struct dkim_fields){ 0 };
 }
 
 void dkim_fields_rewind(struct dkim_fields *fields)
 {
-	memset(fields->taken, 0, fields->count * sizeof fields->taken[0]);
+	for (size_t i = 0; i < fields->count; i++)
+		fields->sorted[i].taken = 0;
 }
 
 /* Index of the first of that name, or of where it would be. */
-static size_t find(const struct dkim_fields *fields, struct view name)
+static size_t find(const struct dkim_fields *fields, uint64_t front, struct view name)
 {
 	size_t low = 0, high = fields->count;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
-		if (compare_names(fields->sorted[middle].name, name) < 0)
+		const struct dkim_field *at = &fields->sorted[middle];
+		if (compare_names(at->front, at->field.name, front, name) < 0)
 			low = middle + 1;
 		else
 			high = middle;
@@ -71,23 +83,27 @@ static size_t find(const struct dkim_fields *fields, struct view name)
 	return low;
 }
 
-static bool is_named(const struct dkim_fields *fields, size_t i, struct view name)
+static bool is_named(const struct dkim_fields *fields, size_t i, uint64_t front, struct view name)
 {
-	return i < fields->count && view_eq_nocase(fields->sorted[i].name, name);
+	return i < fields->count &&
+		compare_names(fields->sorted[i].front, fields->sorted[i].field.name, front, name) == 0;
 }
 
 const struct header_field *dkim_fields_take(struct dkim_fields *fields, struct view name)
 {
-	size_t first = find(fields, name);
-	if (!is_named(fields, first, name) || !is_named(fields, first + fields->taken[first], name))
+	uint64_t front = front_of(name);
+	size_t first = find(fields, front, name);
+	if (first == fields->count || !is_named(fields, first + fields->sorted[first].taken, front, name))
 		return NULL;
-	return &fields->sorted[first + fields->taken[first]++];
+	return &fields->sorted[first + fields->sorted[first].taken++].field;
 }
 
-size_t dkim_fields_count(const struct dkim_fields *fields, struct view name)
+size_t dkim_fields_find(const struct dkim_fields *fields, struct view name, size_t *ret_first)
 {
-	size_t first = find(fields, name), n = 0;
-	while (is_named(fields, first + n, name))
+	uint64_t front = front_of(name);
+	size_t first = find(fields, front, name), n = 0;
+	while (is_named(fields, first + n, front, name))
 		n++;
+	*ret_first = first;
 	return n;
 }

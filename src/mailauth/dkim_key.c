@@ -1,7 +1,6 @@
 #include "mailauth/dkim_private.h"
 
 #include "mail/encode.h"
-#include "mailauth/dkim_keys_private.h"
 #include "mailauth/dkim_record.h"
 
 #include <string.h>
@@ -46,22 +45,7 @@ static const char *make_key(enum signature_kind kind, struct view p, struct sign
 	return wrong;
 }
 
-static const char *find_key(
-	enum signature_kind kind, struct view p, struct dkim_keys *keys, struct signature_public **ret)
-{
-	struct signature_public *key = keys != NULL ? dkim_keys_find(keys, kind, p) : NULL;
-	if (key == NULL) {
-		const char *wrong = make_key(kind, p, &key);
-		if (wrong != NULL)
-			return wrong;
-		if (keys != NULL)
-			dkim_keys_add(keys, kind, p, key);
-	}
-	*ret = key;
-	return NULL;
-}
-
-const char *dkim_key_parse(struct view text, struct dkim_keys *keys, struct dkim_key *ret)
+const char *dkim_key_parse(struct view text, struct dkim_key *ret)
 {
 	struct tag_list list;
 	if (text.len > DKIM_RECORD_MAX_BYTES)
@@ -83,7 +67,7 @@ const char *dkim_key_parse(struct view text, struct dkim_keys *keys, struct dkim
 		.is_for_mail = tag_list_find(&list, VIEW("s")) == NULL || has_word(&list, VIEW("s"), VIEW("*")) ||
 			has_word(&list, VIEW("s"), VIEW("email")),
 		.takes_sha256 = tag_list_find(&list, VIEW("h")) == NULL || has_word(&list, VIEW("h"), VIEW("sha256")) };
-	const char *wrong = key.is_revoked ? NULL : find_key(kind, p->value, keys, &key.key);
+	const char *wrong = key.is_revoked ? NULL : make_key(kind, p->value, &key.key);
 	if (wrong == NULL)
 		*ret = key;
 	return wrong;

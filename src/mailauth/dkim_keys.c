@@ -8,8 +8,8 @@
 enum { PLACES = 4 };
 
 struct place {
-	uint8_t name[HASH_BYTES]; /* the digest of kind and p=: no one finds another key with the same */
-	struct signature_public *key; /* NULL: free */
+	struct view text; /* owned; empty: free */
+	struct dkim_key key;
 	uint64_t used; /* when, in look-ups */
 };
 
@@ -29,48 +29,62 @@ struct dkim_keys *dkim_keys_new(size_t capacity)
 	return keys;
 }
 
+static void clear_place(struct place *place)
+{
+	mem_free((void *)(uintptr_t)place->text.ptr);
+	dkim_key_clear(&place->key);
+	*place = (struct place){ 0 };
+}
+
 void dkim_keys_free(struct dkim_keys *keys)
 {
 	for (size_t i = 0; keys != NULL && i < keys->set_count * PLACES; i++)
-		signature_public_free(keys->places[i].key);
+		clear_place(&keys->places[i]);
 	mem_free(keys);
 }
 
-static struct place *set_of(struct dkim_keys *keys, enum signature_kind kind, struct view p, uint8_t name[HASH_BYTES])
+static struct place *set_of(struct dkim_keys *keys, struct view text)
 {
-	uint8_t kind_byte = (uint8_t)kind;
-	struct hash *hash = hash_new();
-	hash_feed(hash, view_of(&kind_byte, 1));
-	hash_feed(hash, p);
-	hash_finish(hash, name);
-	hash_free(hash);
-	uint64_t number;
-	memcpy(&number, name, sizeof number);
-	return &keys->places[number % keys->set_count * PLACES];
+	/* A key's last bytes, before the exponent that all have, tell it well enough. Who makes his like another's only shares its set. */
+	size_t from = text.len > 64 ? text.len - 64 : 0;
+	return &keys->places[view_hash(view_from(text, from)) % keys->set_count * PLACES];
 }
 
-struct signature_public *dkim_keys_find(struct dkim_keys *keys, enum signature_kind kind, struct view p)
+static void dup_key(const struct dkim_key *key, struct dkim_key *ret)
 {
-	uint8_t name[HASH_BYTES];
-	struct place *set = set_of(keys, kind, p, name);
+	*ret = *key;
+	if (key->key != NULL)
+		ret->key = signature_public_dup(key->key);
+}
+
+static void remember(struct dkim_keys *keys, struct place *set, struct view text, const struct dkim_key *key)
+{
+	struct place *oldest = set;
+	for (size_t i = 1; i < PLACES; i++)
+		if (set[i].used < oldest->used)
+			oldest = &set[i];
+	clear_place(oldest);
+	uint8_t *copy = mem_alloc(text.len);
+	memcpy(copy, text.ptr, text.len);
+	oldest->text = view_of(copy, text.len);
+	oldest->used = keys->now;
+	dup_key(key, &oldest->key);
+}
+
+const char *dkim_keys_parse(struct dkim_keys *keys, struct view text, struct dkim_key *ret)
+{
+	if (keys == NULL || text.len == 0)
+		return dkim_key_parse(text, ret);
+	struct place *set = set_of(keys, text);
 	keys->now++;
 	for (size_t i = 0; i < PLACES; i++)
-		if (set[i].key != NULL && memcmp(set[i].name, name, HASH_BYTES) == 0) {
+		if (view_eq(set[i].text, text)) {
 			set[i].used = keys->now;
-			return signature_public_dup(set[i].key);
+			dup_key(&set[i].key, ret);
+			return NULL;
 		}
-	return NULL;
-}
-
-void dkim_keys_add(struct dkim_keys *keys, enum signature_kind kind, struct view p, const struct signature_public *key)
-{
-	uint8_t name[HASH_BYTES];
-	struct place *set = set_of(keys, kind, p, name), *oldest = set;
-	for (size_t i = 0; i < PLACES; i++)
-		if (set[i].key == NULL || (oldest->key != NULL && set[i].used < oldest->used))
-			oldest = &set[i];
-	signature_public_free(oldest->key);
-	oldest->key = signature_public_dup(key);
-	oldest->used = keys->now;
-	memcpy(oldest->name, name, HASH_BYTES);
+	const char *wrong = dkim_key_parse(text, ret);
+	if (wrong == NULL)
+		remember(keys, set, text, ret);
+	return wrong;
 }

@@ -2,11 +2,9 @@
 #ifndef MAILAUTH_DKIM_KEYS_PRIVATE_H
 #define MAILAUTH_DKIM_KEYS_PRIVATE_H
 
-#include "crypto/signature.h"
-#include "mailauth/dkim_keys.h"
+#include "mailauth/dkim_private.h"
 
-/* A key of one's own (signature_public_free()) for that p= as the record writes it, or NULL. */
-struct signature_public *dkim_keys_find(struct dkim_keys *keys, enum signature_kind kind, struct view p);
-void dkim_keys_add(struct dkim_keys *keys, enum signature_kind kind, struct view p, const struct signature_public *key);
+/* As dkim_key_parse(), for a record that may be known already. `keys` may be NULL. */
+const char *dkim_keys_parse(struct dkim_keys *keys, struct view text, struct dkim_key *ret);
 
 #endif

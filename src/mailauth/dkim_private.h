@@ -14,7 +14,7 @@
 struct dkim_sink {
 	struct hash *hash; /* owned */
 	size_t used;
-	uint8_t stage[1024];
+	uint8_t stage[2048];
 };
 
 void dkim_sink_init(struct dkim_sink *sink);
@@ -64,11 +64,14 @@ void dkim_body_end(struct dkim_body *body);
 
 /* The fields of a message, found by name from the bottom up (RFC 6376 §5.4.2) without looking at each for each. */
 #define DKIM_FIELDS_MAX 4096u
+struct dkim_field {
+	uint64_t front; /* the name's first bytes in lower case, as a number that sorts as they do */
+	struct header_field field;
+	uint32_t taken; /* at the first of a name: how many of it were taken */
+};
 struct dkim_fields {
 	size_t count;
-	struct header_field *sorted; /* by name, then last first; malformed ones are not there */
-	uint16_t *taken; /* at the first of a name: how many of it were taken */
-	size_t from_count;
+	struct dkim_field *sorted; /* by name, then last first; malformed ones are not there */
 };
 
 /* ERR_LIMIT if there are too many; then there is nothing to clear. */
@@ -78,7 +81,8 @@ void dkim_fields_clear(struct dkim_fields *fields);
 void dkim_fields_rewind(struct dkim_fields *fields);
 /* The next one upwards of that name; NULL if there is no further one. */
 const struct header_field *dkim_fields_take(struct dkim_fields *fields, struct view name);
-size_t dkim_fields_count(const struct dkim_fields *fields, struct view name);
+/* How many there are of that name; they lie in `sorted` from *ret_first on, the lowest one of the message first. */
+size_t dkim_fields_find(const struct dkim_fields *fields, struct view name, size_t *ret_first);
 
 /* What a DKIM-Signature field says. Views into the field, unless said otherwise. */
 #define DKIM_NAMES_MAX 512u /* in h= */
@@ -113,8 +117,8 @@ struct dkim_key {
 	bool is_revoked, is_testing, is_strict, is_for_mail, takes_sha256;
 };
 
-/* NULL, or what is wrong with it. `keys` may be NULL. */
-const char *dkim_key_parse(struct view text, struct dkim_keys *keys, struct dkim_key *ret);
+/* NULL, or what is wrong with it. */
+const char *dkim_key_parse(struct view text, struct dkim_key *ret);
 void dkim_key_clear(struct dkim_key *key);
 
 #endif

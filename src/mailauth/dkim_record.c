@@ -76,7 +76,7 @@ enum err dkim_record_quote(struct view text, struct buf *out)
 enum err dkim_record_parse(struct view text, struct dkim_record *ret)
 {
 	struct dkim_key key;
-	const char *wrong = dkim_key_parse(text, NULL, &key);
+	const char *wrong = dkim_key_parse(text, &key);
 	if (wrong != NULL)
 		return err_set(ERR_SYNTAX, "%s", wrong);
 	struct dkim_record record = {
@@ -97,7 +97,7 @@ enum err dkim_record_parse(struct view text, struct dkim_record *ret)
 bool dkim_record_matches(struct view text, const struct signature_private *key)
 {
 	struct dkim_key published;
-	if (dkim_key_parse(text, NULL, &published) != NULL)
+	if (dkim_key_parse(text, &published) != NULL)
 		return false;
 	/* What our key signs, the published one must match: no need to compare forms. */
 	static const uint8_t digest[HASH_BYTES] = { 1 };

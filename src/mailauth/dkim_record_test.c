@@ -137,51 +137,43 @@ static void quoted(void **state)
 	}
 }
 
-/* Any number of keys go through a small memory of them, and what it gives back is the right one. */
+/* Any number of records go through a small memory of them, and what it gives back is the right one. */
 static void remembered_keys(void **state)
 {
 	(void)state;
 	struct dkim_keys *keys = dkim_keys_new(0);
-	struct signature_private *pairs[6];
-	struct signature_public *halves[6];
-	struct buf texts[6] = { 0 };
 	uint8_t seed[32] = { 0 }, digest[HASH_BYTES] = { 0 };
-	for (size_t i = 0; i < 6; i++) {
-		struct buf bytes = { 0 };
-		seed[0] = (uint8_t)i;
-		assert_int_equal(signature_private_read_raw(view_of(seed, 32), &pairs[i]), ERR_OK);
-		assert_int_equal(signature_private_public(pairs[i], &bytes), ERR_OK);
-		assert_int_equal(signature_public_read_raw(buf_view(&bytes), &halves[i]), ERR_OK);
-		assert_int_equal(base64_encode(buf_view(&bytes), &texts[i]), ERR_OK);
-		buf_clear(&bytes);
-	}
-	for (size_t i = 0; i < 4; i++) {
-		assert_null(dkim_keys_find(keys, SIGNATURE_ED25519, buf_view(&texts[i])));
-		dkim_keys_add(keys, SIGNATURE_ED25519, buf_view(&texts[i]), halves[i]);
-	}
-	/* The first was used again, so the second makes room. */
-	signature_public_free(dkim_keys_find(keys, SIGNATURE_ED25519, buf_view(&texts[0])));
-	dkim_keys_add(keys, SIGNATURE_ED25519, buf_view(&texts[4]), halves[4]);
-	static const bool there[] = { true, false, true, true, true, false };
-	for (size_t i = 0; i < 6; i++) {
-		struct signature_public *found = dkim_keys_find(keys, SIGNATURE_ED25519, buf_view(&texts[i]));
-		assert_int_equal(found != NULL, there[i]);
-		assert_null(dkim_keys_find(keys, SIGNATURE_RSA, buf_view(&texts[i])));
-		if (found == NULL)
-			continue;
-		struct buf signature = { 0 };
-		assert_int_equal(signature_sign(pairs[i], digest, &signature), ERR_OK);
-		assert_true(signature_matches(found, digest, buf_view(&signature)));
-		signature_public_free(found);
+	for (size_t round = 0; round < 50; round++) {
+		struct signature_private *pair = NULL;
+		struct buf text = { 0 }, signature = { 0 };
+		/* Some come again soon, others after the table was filled with others. */
+		seed[0] = (uint8_t)(round % 3 == 0 ? 200 : round % 7);
+		assert_int_equal(signature_private_read_raw(view_of(seed, 32), &pair), ERR_OK);
+		assert_int_equal(dkim_record_format(pair, (unsigned)round % 4, &text), ERR_OK);
+		assert_int_equal(signature_sign(pair, digest, &signature), ERR_OK);
+		for (size_t again = 0; again < 2; again++) {
+			struct dkim_key key;
+			assert_null(dkim_keys_parse(keys, buf_view(&text), &key));
+			assert_true(signature_matches(key.key, digest, buf_view(&signature)));
+			assert_int_equal(key.is_testing, (round & DKIM_RECORD_TESTING) != 0);
+			assert_int_equal(key.is_strict, (round & DKIM_RECORD_STRICT) != 0);
+			dkim_key_clear(&key);
+		}
+		signature_private_free(pair);
+		buf_clear(&text);
 		buf_clear(&signature);
+	}
+	struct dkim_key key;
+	for (size_t again = 0; again < 2; again++) {
+		assert_null(dkim_keys_parse(keys, VIEW("v=DKIM1; p="), &key));
+		assert_true(key.is_revoked && key.key == NULL);
+		assert_non_null(dkim_keys_parse(keys, VIEW("hello"), &key));
+		assert_non_null(dkim_keys_parse(keys, VIEW(""), &key));
+		assert_null(dkim_keys_parse(NULL, VIEW(TESTING_ED25519_RECORD), &key));
+		dkim_key_clear(&key);
 	}
 	dkim_keys_free(keys);
 	dkim_keys_free(NULL);
-	for (size_t i = 0; i < 6; i++) {
-		signature_private_free(pairs[i]);
-		signature_public_free(halves[i]);
-		buf_clear(&texts[i]);
-	}
 }
 
 int main(void)

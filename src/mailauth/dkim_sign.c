@@ -57,7 +57,7 @@ struct dkim_signer {
 	struct view domain;
 	size_t key_count, field_count;
 	struct signing_key keys[DKIM_SIGN_KEYS_MAX];
-	struct dkim_sign_field *fields;
+	const struct dkim_sign_field *fields;
 	enum dkim_canon header_canon, body_canon;
 	uint64_t now_s, lifetime_s;
 	bool has_headers, has_ended;
@@ -100,28 +100,39 @@ static bool is_field_name(struct view v)
 	return v.len > 0;
 }
 
+static enum err check_field(const struct dkim_sign_field *fields, size_t i)
+{
+	if (!is_field_name(fields[i].name))
+		return err_set(ERR_SYNTAX, "a field to sign has no name of one");
+	for (size_t k = 0; k < i; k++)
+		if (view_eq_nocase(fields[k].name, fields[i].name))
+			return err_set(ERR_SYNTAX, "a field to sign is named twice");
+	return ERR_OK;
+}
+
 static enum err copy_fields(struct dkim_signer *s, const struct dkim_sign_options *options)
 {
-	size_t count = options->field_count > 0 ? options->field_count : dkim_sign_field_count;
-	const struct dkim_sign_field *fields = options->field_count > 0 ? options->fields : dkim_sign_fields;
 	bool has_from = false;
-	if (count > FIELDS_MAX)
+	if (options->field_count == 0) {
+		s->fields = dkim_sign_fields;
+		s->field_count = dkim_sign_field_count;
+		return ERR_OK;
+	}
+	if (options->field_count > FIELDS_MAX)
 		return err_set(ERR_LIMIT, "more than %u fields to sign", FIELDS_MAX);
-	s->fields = arena_alloc(&s->arena, count * sizeof s->fields[0]);
-	ASSERT(s->fields != NULL);
-	for (size_t i = 0; i < count; i++) {
-		if (!is_field_name(fields[i].name))
-			return err_set(ERR_SYNTAX, "a field to sign has no name of one");
-		for (size_t k = 0; k < i; k++)
-			if (view_eq_nocase(fields[k].name, fields[i].name))
-				return err_set(ERR_SYNTAX, "a field to sign is named twice");
-		s->fields[i].seals = fields[i].seals;
-		enum err err = arena_dup(&s->arena, fields[i].name, &s->fields[i].name);
+	struct dkim_sign_field *fields = arena_alloc(&s->arena, options->field_count * sizeof fields[0]);
+	ASSERT(fields != NULL);
+	for (size_t i = 0; i < options->field_count; i++) {
+		enum err err = check_field(options->fields, i);
 		if (err != ERR_OK)
-			return err_set(err, "the fields to sign have too long names");
+			return err;
+		fields[i].seals = options->fields[i].seals;
+		if (arena_dup(&s->arena, options->fields[i].name, &fields[i].name) != ERR_OK)
+			return err_set(ERR_LIMIT, "the fields to sign have too long names");
 		has_from |= view_eq_nocase(fields[i].name, VIEW("From"));
 	}
-	s->field_count = count;
+	s->fields = fields;
+	s->field_count = options->field_count;
 	return has_from ? ERR_OK : err_set(ERR_SYNTAX, "From must be signed"); /* RFC 6376 §5.4 */
 }
 
@@ -164,14 +175,13 @@ void dkim_signer_free(struct dkim_signer *s)
 }
 
 /* Hashes every field of the list, from the bottom up, and writes down their names. */
-static enum err take_fields(struct dkim_signer *s, struct dkim_fields *fields)
+static enum err take_fields(struct dkim_signer *s, const struct dkim_fields *fields)
 {
 	size_t names = 0;
 	for (size_t i = 0; i < s->field_count; i++) {
-		const struct header_field *field;
-		size_t count = dkim_fields_count(fields, s->fields[i].name);
-		while ((field = dkim_fields_take(fields, s->fields[i].name)) != NULL)
-			dkim_canon_field(s->header_canon, field, &s->header);
+		size_t first, count = dkim_fields_find(fields, s->fields[i].name, &first);
+		for (size_t k = 0; k < count; k++)
+			dkim_canon_field(s->header_canon, &fields->sorted[first + k].field, &s->header);
 		count += s->fields[i].seals;
 		names += count;
 		if (names > DKIM_NAMES_MAX)
@@ -198,9 +208,10 @@ enum err dkim_signer_headers(struct dkim_signer *s, struct view headers)
 	enum err err = dkim_fields_init(&fields, headers);
 	if (err != ERR_OK)
 		return err;
-	if (fields.from_count != 1)
+	size_t first, from_count = dkim_fields_find(&fields, VIEW("From"), &first);
+	if (from_count != 1)
 		err = err_set(ERR_REFUSED, "the message has %zu From fields: only one with exactly one is signed",
-			fields.from_count);
+			from_count);
 	s->has_headers = true;
 	if (err == ERR_OK)
 		err = take_fields(s, &fields);
@@ -251,22 +262,25 @@ static enum err put_breakable(struct folder *f, struct view value)
 
 static enum err put_tag(struct folder *f, const char *name, struct view value)
 {
-	struct buf word = { 0 };
-	enum err err = buf_append_format(&word, "%s=%.*s;", name, VIEW_ARG(value));
-	if (err == ERR_OK)
-		err = put_word(f, VIEW(" "), buf_view(&word));
-	buf_clear(&word);
-	return err;
+	uint8_t word[300];
+	size_t name_len = strlen(name), len = name_len + 1 + value.len + 1;
+	/* Names of at most 253 bytes, digits, and digests. */
+	ASSERT(len <= sizeof word);
+	memcpy(word, name, name_len);
+	word[name_len] = '=';
+	memcpy(word + name_len + 1, value.ptr, value.len);
+	word[len - 1] = ';';
+	return put_word(f, VIEW(" "), view_of(word, len));
 }
 
 static enum err put_number(struct folder *f, const char *name, uint64_t number)
 {
-	struct buf digits = { 0 };
-	enum err err = buf_append_u64(&digits, number);
-	if (err == ERR_OK)
-		err = put_tag(f, name, buf_view(&digits));
-	buf_clear(&digits);
-	return err;
+	uint8_t digits[20];
+	size_t at = sizeof digits;
+	do
+		digits[--at] = (uint8_t)('0' + number % 10);
+	while ((number /= 10) > 0);
+	return put_tag(f, name, view_of(digits + at, sizeof digits - at));
 }
 
 /* h=: a line may end behind a colon. */
@@ -281,24 +295,35 @@ static enum err put_names(struct folder *f, struct view names)
 	return err == ERR_OK ? buf_append_byte(f->out, ';') : err;
 }
 
-static const char *canon_name(enum dkim_canon canon)
+static struct view canon_names(const struct dkim_signer *s)
 {
-	return canon == DKIM_RELAXED ? "relaxed" : "simple";
+	static const char *const names[2][2] = {
+		[DKIM_RELAXED] = { [DKIM_RELAXED] = "relaxed/relaxed", [DKIM_SIMPLE] = "relaxed/simple" },
+		[DKIM_SIMPLE] = { [DKIM_RELAXED] = "simple/relaxed", [DKIM_SIMPLE] = "simple/simple" }
+	};
+	return view_from_cstr(names[s->header_canon][s->body_canon]);
+}
+
+static enum err put_body_digest(const struct dkim_signer *s, struct folder *f)
+{
+	struct buf text = { 0 };
+	enum err err = base64_encode(view_of(s->body.digest, HASH_BYTES), &text);
+	if (err == ERR_OK)
+		err = put_tag(f, "bh", buf_view(&text));
+	buf_clear(&text);
+	return err;
 }
 
 /* The field up to and with "b=", without a line end: what is hashed for the signature. */
 static enum err put_unsigned_field(const struct dkim_signer *s, const struct signing_key *key, struct folder *f)
 {
-	struct buf text = { 0 };
+	bool is_rsa = signature_private_kind(key->key) == SIGNATURE_RSA;
+	uint64_t expiry_s = s->now_s <= UINT64_MAX - s->lifetime_s ? s->now_s + s->lifetime_s : UINT64_MAX;
 	enum err err = buf_append(f->out, VIEW("DKIM-Signature: v=1;"));
-	enum dkim_algorithm algorithm = signature_private_kind(key->key) == SIGNATURE_RSA ? DKIM_RSA_SHA256
-											  : DKIM_ED25519_SHA256;
 	if (err == ERR_OK)
-		err = put_tag(f, "a", dkim_algorithm_name(algorithm));
+		err = put_tag(f, "a", dkim_algorithm_name(is_rsa ? DKIM_RSA_SHA256 : DKIM_ED25519_SHA256));
 	if (err == ERR_OK)
-		err = buf_append_format(&text, "%s/%s", canon_name(s->header_canon), canon_name(s->body_canon));
-	if (err == ERR_OK)
-		err = put_tag(f, "c", buf_view(&text));
+		err = put_tag(f, "c", canon_names(s));
 	if (err == ERR_OK)
 		err = put_tag(f, "d", s->domain);
 	if (err == ERR_OK)
@@ -306,19 +331,12 @@ static enum err put_unsigned_field(const struct dkim_signer *s, const struct sig
 	if (err == ERR_OK)
 		err = put_number(f, "t", s->now_s);
 	if (err == ERR_OK && s->lifetime_s > 0)
-		err = put_number(
-			f, "x", s->now_s <= UINT64_MAX - s->lifetime_s ? s->now_s + s->lifetime_s : UINT64_MAX);
+		err = put_number(f, "x", expiry_s);
 	if (err == ERR_OK)
 		err = put_names(f, buf_view(&s->names));
-	buf_reset(&text);
 	if (err == ERR_OK)
-		err = base64_encode(view_of(s->body.digest, HASH_BYTES), &text);
-	if (err == ERR_OK)
-		err = put_tag(f, "bh", buf_view(&text));
-	if (err == ERR_OK)
-		err = put_word(f, VIEW(" "), VIEW("b="));
-	buf_clear(&text);
-	return err;
+		err = put_body_digest(s, f);
+	return err == ERR_OK ? put_word(f, VIEW(" "), VIEW("b=")) : err;
 }
 
 /* The digest of the signed fields and of this one. */

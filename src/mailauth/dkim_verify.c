@@ -1,6 +1,7 @@
 #include "mailauth/dkim_private.h"
 
 #include "base/mem.h"
+#include "mailauth/dkim_keys_private.h"
 
 #include <string.h>
 
@@ -31,7 +32,7 @@ struct considered {
 struct dkim_verifier {
 	struct dkim_verify_options options;
 	struct arena arena;
-	size_t count, ignored, from_count, wanted_count;
+	size_t count, expected, ignored, from_count, wanted_count;
 	struct considered *considered; /* signatures_max of them */
 	struct wanted *wanted; /* as many; no two of one name */
 	struct dkim_body *bodies[2]; /* by enum dkim_canon; NULL unless a signature needs it */
@@ -164,35 +165,55 @@ static void consider(
 		want_body(v, &c->claim);
 }
 
+static void expect(struct dkim_verifier *v, size_t signatures)
+{
+	size_t most = signatures < v->options.signatures_max ? signatures : v->options.signatures_max;
+	v->ignored = signatures - most;
+	if (most == 0)
+		return;
+	v->considered = mem_alloc_array(most, sizeof v->considered[0]);
+	v->wanted = mem_alloc_array(most, sizeof v->wanted[0]);
+	v->expected = most;
+}
+
+static void consider_indexed(struct dkim_verifier *v, struct dkim_fields *fields)
+{
+	size_t first, signatures = dkim_fields_find(fields, VIEW("DKIM-Signature"), &first);
+	expect(v, signatures);
+	if (v->expected > 0) {
+		struct dkim_sink sink;
+		dkim_sink_init(&sink);
+		while (v->count < v->expected)
+			consider(v, &fields->sorted[first + signatures - 1 - v->count].field, fields, &sink);
+		dkim_sink_clear(&sink);
+	}
+	v->from_count = dkim_fields_find(fields, VIEW("From"), &first);
+}
+
+/* For a header section with more fields than are indexed: what its signatures say is still told. */
+static void consider_unindexed(struct dkim_verifier *v, struct view headers)
+{
+	const struct view name = VIEW("DKIM-Signature");
+	struct header_field field;
+	v->from_count = header_count(headers, VIEW("From"));
+	expect(v, header_count(headers, name));
+	while (v->count < v->expected && header_next(&headers, &field))
+		if (view_eq_nocase(field.name, name))
+			consider(v, &field, NULL, NULL);
+}
+
 enum err dkim_verifier_headers(struct dkim_verifier *v, struct view headers)
 {
 	if (v->has_headers)
 		return err_set(ERR_STATE, "the header section was given before");
 	v->has_headers = true;
-	struct view rest = headers;
-	struct header_field field;
-	size_t signatures = 0;
-	while (header_next(&rest, &field)) {
-		signatures += view_eq_nocase(field.name, VIEW("DKIM-Signature"));
-		v->from_count += view_eq_nocase(field.name, VIEW("From"));
-	}
-	size_t most = signatures < v->options.signatures_max ? signatures : v->options.signatures_max;
-	v->ignored = signatures - most;
-	if (most == 0)
-		return ERR_OK;
-	v->considered = mem_alloc_array(most, sizeof v->considered[0]);
-	v->wanted = mem_alloc_array(most, sizeof v->wanted[0]);
 	struct dkim_fields fields;
-	struct dkim_sink sink;
-	bool is_indexed = dkim_fields_init(&fields, headers) == ERR_OK;
-	dkim_sink_init(&sink);
-	rest = headers;
-	while (v->count < most && header_next(&rest, &field))
-		if (view_eq_nocase(field.name, VIEW("DKIM-Signature")))
-			consider(v, &field, is_indexed ? &fields : NULL, &sink);
-	dkim_sink_clear(&sink);
-	if (is_indexed)
-		dkim_fields_clear(&fields);
+	if (dkim_fields_init(&fields, headers) != ERR_OK) {
+		consider_unindexed(v, headers);
+		return ERR_OK;
+	}
+	consider_indexed(v, &fields);
+	dkim_fields_clear(&fields);
 	return ERR_OK;
 }
 
@@ -315,7 +336,7 @@ static void take_records(struct dkim_verifier *v, struct wanted *wanted, const s
 		if (answer->records[i].type != DNS_TYPE_TXT)
 			continue;
 		struct dkim_key *key = &wanted->keys[wanted->key_count];
-		const char *wrong = dkim_key_parse(answer->records[i].data, v->options.keys, key);
+		const char *wrong = dkim_keys_parse(v->options.keys, answer->records[i].data, key);
 		if (wrong == NULL)
 			wanted->key_count++;
 		else
@@ -394,7 +415,7 @@ size_t dkim_verifier_from_count(const struct dkim_verifier *v)
 
 size_t dkim_verifier_memory_bytes(const struct dkim_verifier *v)
 {
-	size_t bytes = sizeof *v + v->arena.used_bytes + v->count * (sizeof v->considered[0] + sizeof v->wanted[0]);
+	size_t bytes = sizeof *v + v->arena.used_bytes + v->expected * (sizeof v->considered[0] + sizeof v->wanted[0]);
 	for (size_t i = 0; i < 2; i++)
 		bytes += v->bodies[i] != NULL ? sizeof *v->bodies[i] : 0;
 	return bytes;

@@ -11,6 +11,8 @@ static bool is_text(struct view v)
 	bool has_8bit = false;
 	for (size_t i = 0; i < v.len; i++) {
 		uint8_t c = v.ptr[i];
+		if (c > ' ' && c < 0x7f)
+			continue;
 		if (c == '\r' && i + 1 < v.len && v.ptr[i + 1] == '\n')
 			c = v.ptr[++i];
 		if (c == '\n' ? i + 1 == v.len || !is_blank(v.ptr[i + 1]) : c < ' ' && c != '\t')
