@@ -15,6 +15,7 @@
 #include "service/service_notify.h"
 #include "store/queue_store.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,7 @@
 #define PASSWORD_QUEUE 64u
 #define THROTTLED_CLIENTS 8192u
 #define STOP_POLL_MS 10
+#define LARGE_BLOCK_BYTES (256 * 1024)
 
 struct running {
 	struct server server;
@@ -360,8 +362,18 @@ static int start(struct running *r)
 	return EX_OK;
 }
 
+/* Bodies of messages go back to the system when they are freed. By itself glibc would learn from the first large ones to keep what comes after
+ * for good: one busy minute would be in memory until the next restart. */
+static void give_memory_back(void)
+{
+#ifdef __GLIBC__
+	(void)mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES);
+#endif
+}
+
 int server_run(const char *config_path)
 {
+	give_memory_back();
 	signal(SIGPIPE, SIG_IGN);
 	struct config *config = load_config(config_path);
 	if (config == NULL)

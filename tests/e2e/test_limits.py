@@ -1,6 +1,7 @@
 """Every limit answers with the right code, and the service goes on."""
 import glob
 import os
+import re
 import socket
 import threading
 import uuid
@@ -213,7 +214,7 @@ def test_few_descriptors(make_postrider):
     """Whoever holds connections open, strangers or a local user, leaves the others their places, and the server the files it needs."""
     server = make_postrider(accounts={"joe": "joe"}, wrapper=["prlimit", "--nofile=200:200"])
     assert "event=few-descriptors" in server.log_text()
-    base.wait_for(lambda: _descriptors(server) < 60, "the probes of the start to be gone")
+    _wait_for_rest(server)
     for family, target, others in ((socket.AF_UNIX, os.path.join(server.data, "submit.sock"), (server.ip, server.mx_port)),
                                    (socket.AF_INET, (server.ip, server.mx_port), os.path.join(server.data, "submit.sock"))):
         held = _hold(family, target, 150)
@@ -226,8 +227,23 @@ def test_few_descriptors(make_postrider):
         assert server.cli("queue", "list").returncode == 0
         for one in held:
             one.close()
-        base.wait_for(lambda: _descriptors(server) < 60, "the descriptors to be free again")
+        _wait_for_rest(server)
     still_serves(server)
+
+
+def _sockets(server):
+    count = 0
+    for fd in os.listdir(f"/proc/{server.pid}/fd"):
+        try:
+            count += os.readlink(f"/proc/{server.pid}/fd/{fd}").startswith("socket:")
+        except FileNotFoundError:
+            pass  # closed since it was listed
+    return count
+
+
+def _wait_for_rest(server):
+    """Three listeners, two local sockets, no client."""
+    base.wait_for(lambda: _sockets(server) <= 5, lambda: f"5 sockets, not {_sockets(server)}")
 
 
 def _descriptors(server):
@@ -242,3 +258,27 @@ def _hold(family, target, count):
         one.connect(target)
         held.append(one)
     return held
+
+
+@pytest.mark.skipif(SANITIZED, reason="sanitizers keep what is freed")
+def test_memory_comes_to_rest(make_postrider):
+    """After many large messages at once, memory and descriptors are where they were."""
+    server = make_postrider(accounts={"joe": "joe"})
+    still_serves(server)
+    _wait_for_rest(server)
+    memory = _resident_kib(server)
+    for _ in range(3):
+        held = [hello(server) for _ in range(60)]
+        for wire in held:
+            wire.envelope("bob@client.example", server.full("joe"))
+            wire.expect(354, "DATA")
+            wire.send("Subject: held\r\n\r\n" + ("x" * 76 + "\r\n") * 12000)
+        base.wait_for(lambda: _resident_kib(server) > memory + 30 * 1024, "the bodies in memory")
+        for wire in held:
+            wire.close()
+        _wait_for_rest(server)
+    base.wait_for(lambda: _resident_kib(server) < memory + 20 * 1024, lambda: f"memory near {memory} KiB, not {_resident_kib(server)}")
+
+
+def _resident_kib(server):
+    return int(re.search(r"VmRSS:\s+(\d+)", base.read_text(f"/proc/{server.pid}/status")).group(1))
