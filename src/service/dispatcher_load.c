@@ -10,7 +10,8 @@
 #define PAGE_ARENA_BYTES (64u * 1024 * 1024)
 #define ROW_ARENA_BYTES (1024u * 1024)
 #define RETRY_MS 5000
-#define SLEEP_MAX_MS 3600000
+/* Due times are wall-clock times, and nobody says when that clock is set: a machine that starts in 1970 sees soon that it is today. */
+#define SLEEP_MAX_MS 60000
 
 struct load {
 	struct store_job job; /* first */
@@ -59,7 +60,7 @@ static void set_timer(struct dispatcher *d)
 	if (wait_ms < 0)
 		wait_ms = 0;
 	if (wait_ms > SLEEP_MAX_MS)
-		wait_ms = SLEEP_MAX_MS; /* the wall clock may be set meanwhile */
+		wait_ms = SLEEP_MAX_MS;
 	loop_timer_set(&d->load_timer, loop_now_ms(d->loop) + wait_ms);
 }
 
