@@ -8,6 +8,8 @@
 
 /* A burst for one destination is carried by few connections that prove themselves first. */
 #define WINDOW_FIRST 2u
+/* Where the other side said "enough", one more is tried after so many successes. */
+#define GROW_AGAIN_AFTER 200u
 
 struct destination_table {
 	struct destination **buckets;
@@ -185,9 +187,19 @@ void destination_closed(struct destination_table *table, struct destination *des
 void destination_succeeded(struct destination_table *table, struct destination *destination)
 {
 	destination->failures = 0;
-	if (destination->window < destination->connections_max)
+	bool may_grow = !destination->is_full || ++destination->successes % GROW_AGAIN_AFTER == 0;
+	if (may_grow && destination->window < destination->connections_max)
 		destination->window++;
 	set_blocked(table, destination, 0);
+}
+
+void destination_refused_more(struct destination_table *table, struct destination *destination)
+{
+	ASSERT(destination->connections > 1);
+	destination->is_full = true;
+	destination->successes = 0;
+	destination->window = destination->connections - 1;
+	settle_place(table, destination);
 }
 
 void destination_failed(struct destination_table *table, struct destination *destination, int64_t now_ms,
@@ -199,6 +211,7 @@ void destination_failed(struct destination_table *table, struct destination *des
 		wait_ms = max_ms;
 	destination->failures++;
 	destination->window = WINDOW_FIRST;
+	destination->is_full = false;
 	set_blocked(table, destination, now_ms + wait_ms);
 }
 

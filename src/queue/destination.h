@@ -18,6 +18,8 @@ struct destination {
 	size_t waiting_count;
 	uint32_t connections; /* open or opening */
 	uint32_t connections_max;
+	bool is_full; /* it refused one more connection while others worked: the window grows slowly */
+	uint32_t successes; /* since then */
 	uint32_t window; /* how many it may have by now: begins small, grows with success up to connections_max */
 	uint32_t
 		proven; /* the owner's: how many of them got as far as mail; none is declared dead while there is one */
@@ -52,6 +54,8 @@ void destination_opened(struct destination_table *table, struct destination *des
 void destination_closed(struct destination_table *table, struct destination *destination);
 /* A connection worked, or carried a message: failures and block are forgotten, and one more connection may be opened. */
 void destination_succeeded(struct destination_table *table, struct destination *destination);
+/* One more connection was refused while others work: that many are enough. Called while the refused one is still counted. */
+void destination_refused_more(struct destination_table *table, struct destination *destination);
 /* No host could be reached: the destination is left alone for first_ms, doubling up to max_ms. */
 void destination_failed(struct destination_table *table, struct destination *destination, int64_t now_ms,
 	int64_t first_ms, int64_t max_ms);

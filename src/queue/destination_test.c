@@ -270,6 +270,31 @@ static void each_frees_the_empty_ones(void **state)
 	assert_null(next());
 }
 
+/* Three connections, the fourth is refused: three it is, and one more is tried only after many successes. */
+static void enough_connections(void **state)
+{
+	(void)state;
+	struct destination *d = get_proven("mx/example.net", 20);
+	struct list work;
+	list_init(&work);
+	for (int i = 0; i < 4; i++)
+		destination_opened(table, d);
+	destination_refused_more(table, d);
+	destination_closed(table, d);
+	destination_add(table, d, &work);
+	assert_null(next());
+	for (int i = 0; i < 199; i++)
+		destination_succeeded(table, d);
+	assert_null(next());
+	destination_succeeded(table, d);
+	destination_closed(table, d);
+	destination_opened(table, d);
+	assert_ptr_equal(next(), d);
+	assert_ptr_equal(destination_take(table, d), &work);
+	for (int i = 0; i < 3; i++)
+		destination_closed(table, d);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -280,6 +305,7 @@ int main(void)
 		CASE(first_come_first_served),
 		CASE(in_turn),
 		CASE(window),
+		CASE(enough_connections),
 		CASE(limits_that_shrink),
 		CASE(blocked),
 		CASE(forgotten_when_unblocked),

@@ -128,6 +128,16 @@ void remote_give_up(struct remote *remote)
 		remote_fail(remote, remote->reason);
 		return;
 	}
+	/* Many servers take only so many connections from one client: the delivery goes to those that work. */
+	if (remote->delivery != NULL && destination->proven > 0 && destination->connections > 1 && !d->stopping) {
+		struct delivery *delivery = remote->delivery;
+		remote->delivery = NULL;
+		remote_transaction_clear(remote);
+		destination_refused_more(d->destinations, destination);
+		destination_add_first(d->destinations, destination, &delivery->link);
+		end(remote);
+		return;
+	}
 	if (remote->delivery != NULL) {
 		delivery_set_all(remote->delivery, OUTCOME_DEFERRED, view_from_cstr(remote->reason),
 			remote->reason_is_reply ? remote_host_text(remote) : VIEW_NONE);

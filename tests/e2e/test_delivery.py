@@ -398,6 +398,22 @@ def test_recipient_limit_of_the_other_side(here, make_peer, make_domain):
     here.wait_queue_empty()
 
 
+def test_connection_limit_of_the_other_side(here, make_peer, make_domain):
+    """A server that takes one connection at a time gets all its mail over that one: nothing is put off for it."""
+    def greet(session, argument):
+        with peer.lock:
+            others = [s for s in peer.sessions if s is not session and not s.ended.is_set()]
+        return "421 4.7.0 one connection at a time" if others else None
+
+    peer = make_peer(script={"GREETING": greet, "MAIL": ["451 4.3.0 not yet"] * 12})
+    domain = make_domain("onlyone", peer)
+    for n in range(12):
+        send(here, f"x{n}@{domain}")
+    wait_messages(peer, 12)
+    here.wait_queue_empty()
+    assert "one connection at a time" not in here.log_text()
+
+
 def test_host_that_takes_no_mail_at_all(here, make_peer, make_domain):
     """521 (RFC 7504) from every host is final; one host that does take mail is enough."""
     refusing = make_peer(script={"GREETING": "521 5.3.2 this host takes no mail"})
