@@ -17,6 +17,7 @@ struct destination_table {
 	size_t count;
 	size_t blocked;
 	struct list at_hand; /* runnable without a new connection on the network */
+	struct list unserved; /* runnable, and has no connection yet */
 	struct list runnable; /* the other runnable ones */
 };
 
@@ -26,6 +27,7 @@ struct destination_table *destination_table_new(void)
 	table->bucket_count = BUCKETS_FIRST;
 	table->buckets = mem_alloc_array(table->bucket_count, sizeof(struct destination *));
 	list_init(&table->at_hand);
+	list_init(&table->unserved);
 	list_init(&table->runnable);
 	return table;
 }
@@ -85,7 +87,9 @@ static void settle_place(struct destination_table *table, struct destination *d)
 {
 	bool wanted = d->waiting_count > 0 && d->blocked_until_ms == 0 &&
 		(destination_has_room(d) || !list_is_empty(&d->idle));
-	struct list *ring = d->is_local || !list_is_empty(&d->idle) ? &table->at_hand : &table->runnable;
+	struct list *ring = d->connections == 0 ? &table->unserved : &table->runnable;
+	if (d->is_local || !list_is_empty(&d->idle))
+		ring = &table->at_hand;
 	if (!wanted)
 		ring = NULL;
 	if (ring == d->ring)
@@ -184,13 +188,18 @@ void destination_closed(struct destination_table *table, struct destination *des
 	settle_place(table, destination);
 }
 
-void destination_succeeded(struct destination_table *table, struct destination *destination)
+void destination_connected(struct destination_table *table, struct destination *destination)
 {
 	destination->failures = 0;
+	set_blocked(table, destination, 0);
+}
+
+void destination_succeeded(struct destination_table *table, struct destination *destination)
+{
 	bool may_grow = !destination->is_full || ++destination->successes % GROW_AGAIN_AFTER == 0;
 	if (may_grow && destination->window < destination->connections_max)
 		destination->window++;
-	set_blocked(table, destination, 0);
+	destination_connected(table, destination);
 }
 
 void destination_refused_more(struct destination_table *table, struct destination *destination)
@@ -234,9 +243,13 @@ void destination_idle_remove(struct destination_table *table, struct destination
 	settle_place(table, destination);
 }
 
-struct destination *destination_next_runnable(struct destination_table *table, bool may_open)
+struct destination *destination_next_runnable(struct destination_table *table, enum destination_leave leave)
 {
-	struct list *ring = may_open && list_is_empty(&table->at_hand) ? &table->runnable : &table->at_hand;
+	struct list *ring = &table->at_hand;
+	if (list_is_empty(ring) && leave >= DESTINATION_MAY_OPEN_FIRST)
+		ring = &table->unserved;
+	if (list_is_empty(ring) && leave >= DESTINATION_MAY_OPEN)
+		ring = &table->runnable;
 	struct list *first = list_take_first(ring);
 	if (first == NULL)
 		return NULL;
@@ -246,7 +259,7 @@ struct destination *destination_next_runnable(struct destination_table *table, b
 
 bool destination_wants_connection(const struct destination_table *table)
 {
-	return !list_is_empty(&table->runnable);
+	return !list_is_empty(&table->unserved) || !list_is_empty(&table->runnable);
 }
 
 int64_t destination_unblock(struct destination_table *table, int64_t now_ms)

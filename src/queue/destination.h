@@ -52,7 +52,9 @@ struct list *destination_take(struct destination_table *table, struct destinatio
 /* Counts of connections. */
 void destination_opened(struct destination_table *table, struct destination *destination);
 void destination_closed(struct destination_table *table, struct destination *destination);
-/* A connection worked, or carried a message: failures and block are forgotten, and one more connection may be opened. */
+/* A connection worked: failures and block are forgotten. */
+void destination_connected(struct destination_table *table, struct destination *destination);
+/* It carried a message, too: one more may be opened. Who only answers, and then lets us wait, gets no more of them. */
 void destination_succeeded(struct destination_table *table, struct destination *destination);
 /* One more connection was refused while others work: that many are enough. Called while the refused one is still counted. */
 void destination_refused_more(struct destination_table *table, struct destination *destination);
@@ -65,9 +67,14 @@ void destination_idle_add(struct destination_table *table, struct destination *d
 struct list *destination_idle_take(struct destination_table *table, struct destination *destination);
 void destination_idle_remove(struct destination_table *table, struct destination *destination, struct list *connection);
 
+enum destination_leave {
+	DESTINATION_MAY_NOT_OPEN, /* only those that need no new connection on the network */
+	DESTINATION_MAY_OPEN_FIRST, /* and those that have none yet */
+	DESTINATION_MAY_OPEN,
+};
 /* The next destination that has waiting deliveries, room for a connection (or an idle one) and is not blocked, in turn; NULL: none. It is put at
- * the end of its ring, so that none starves. Without `may_open` only those that need no new connection on the network. */
-struct destination *destination_next_runnable(struct destination_table *table, bool may_open);
+ * the end of its ring, so that none starves; those without any connection come before those that want one more. */
+struct destination *destination_next_runnable(struct destination_table *table, enum destination_leave leave);
 /* Whether there is one that only waits for leave to open a connection. */
 bool destination_wants_connection(const struct destination_table *table);
 /* Unblocks those whose time has come; returns when the next one is due, INT64_MAX: none. */

@@ -32,7 +32,7 @@ static struct destination *get(const char *key, uint32_t max)
 
 static struct destination *next(void)
 {
-	return destination_next_runnable(table, true);
+	return destination_next_runnable(table, DESTINATION_MAY_OPEN);
 }
 
 /* A destination that has proved itself may use all its connections at once. */
@@ -208,7 +208,7 @@ static void idle_connections(void **state)
 	destination_idle_remove(table, d, &connection);
 	assert_null(next());
 	destination_idle_add(table, d, &connection);
-	assert_ptr_equal(destination_next_runnable(table, false), d);
+	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN), d);
 	assert_ptr_equal(destination_idle_take(table, d), &connection);
 	assert_null(destination_idle_take(table, d));
 	assert_null(next());
@@ -226,22 +226,67 @@ static void without_leave_to_open(void **state)
 	struct list deliveries[4], connection;
 	here->is_local = true;
 	destination_add(table, far, &deliveries[0]);
-	assert_null(destination_next_runnable(table, false));
+	assert_null(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN));
 	assert_true(destination_wants_connection(table));
 	destination_add(table, here, &deliveries[1]);
 	destination_add(table, reused, &deliveries[2]);
 	destination_opened(table, reused);
 	destination_idle_add(table, reused, &connection);
-	assert_ptr_equal(destination_next_runnable(table, false), here);
-	assert_ptr_equal(destination_next_runnable(table, false), reused);
+	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN), here);
+	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN), reused);
 	(void)destination_take(table, here);
 	(void)destination_idle_take(table, reused);
 	(void)destination_take(table, reused);
-	assert_null(destination_next_runnable(table, false));
+	assert_null(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN));
 	assert_ptr_equal(next(), far);
 	(void)destination_take(table, far);
 	assert_false(destination_wants_connection(table));
 	destination_closed(table, reused);
+}
+
+/* Near the limit of all connections, those that have none yet come first, and alone. */
+static void leave_for_first_connections(void **state)
+{
+	(void)state;
+	struct destination *served = get_proven("mx/a", 4), *unserved = get("mx/b", 4);
+	struct list deliveries[4];
+	destination_add(table, served, &deliveries[0]);
+	destination_opened(table, served);
+	assert_ptr_equal(next(), served);
+	assert_null(destination_next_runnable(table, DESTINATION_MAY_OPEN_FIRST));
+	assert_true(destination_wants_connection(table));
+	destination_add(table, unserved, &deliveries[1]);
+	destination_add(table, unserved, &deliveries[2]);
+	assert_null(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN));
+	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_OPEN_FIRST), unserved);
+	assert_ptr_equal(next(), unserved);
+	destination_opened(table, unserved);
+	assert_null(destination_next_runnable(table, DESTINATION_MAY_OPEN_FIRST));
+	assert_ptr_equal(next(), served);
+	assert_ptr_equal(next(), unserved);
+	destination_closed(table, unserved);
+	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_OPEN_FIRST), unserved);
+	destination_closed(table, served);
+	for (int i = 0; i < 2; i++)
+		(void)destination_take(table, unserved);
+	(void)destination_take(table, served);
+	assert_null(next());
+}
+
+/* Connections that carry nothing bring no more of them. */
+static void window_of_the_silent(void **state)
+{
+	(void)state;
+	struct destination *d = get("mx/a", 20);
+	uint32_t first = d->window;
+	destination_failed(table, d, 1000, 100, 1000);
+	for (int i = 0; i < 10; i++)
+		destination_connected(table, d);
+	assert_int_equal(d->window, first);
+	assert_int_equal(d->failures, 0);
+	assert_int_equal(d->blocked_until_ms, 0);
+	destination_succeeded(table, d);
+	assert_int_equal(d->window, first + 1);
 }
 
 static void take_all(void *owner, struct destination *d)
@@ -311,6 +356,8 @@ int main(void)
 		CASE(forgotten_when_unblocked),
 		CASE(idle_connections),
 		CASE(without_leave_to_open),
+		CASE(leave_for_first_connections),
+		CASE(window_of_the_silent),
 		CASE(each_frees_the_empty_ones),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,16 +40,24 @@ static void start_one(struct dispatcher *d, struct destination *destination)
 		remote_open(d, delivery);
 }
 
+/* The last quarter of all connections is for destinations that have none: a few that let us wait must not hold up the mail to all others. */
+static enum destination_leave leave_to_open(const struct dispatcher *d)
+{
+	uint32_t most = d->config->delivery.connections;
+	if (d->connections >= most)
+		return DESTINATION_MAY_NOT_OPEN;
+	return d->connections < most - most / 4 ? DESTINATION_MAY_OPEN : DESTINATION_MAY_OPEN_FIRST;
+}
+
 static void pump(struct dispatcher *d)
 {
 	if (d->stopping)
 		return;
-	uint32_t most = d->config->delivery.connections;
 	struct destination *destination;
-	while ((destination = destination_next_runnable(d->destinations, d->connections < most)) != NULL)
+	while ((destination = destination_next_runnable(d->destinations, leave_to_open(d))) != NULL)
 		start_one(d, destination);
 	/* A connection that ends pumps again; one that only waits for more of its own makes room for others. */
-	if (d->connections >= most && destination_wants_connection(d->destinations))
+	if (leave_to_open(d) != DESTINATION_MAY_OPEN && destination_wants_connection(d->destinations))
 		remote_quit_one_idle(d);
 	if (d->more_on_disk && d->active_recipients < d->config->queue.active_recipients / 4 * 3)
 		dispatcher_load_soon(d);

@@ -205,7 +205,10 @@ static void take_next(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
 	set_proven(remote, true);
-	destination_succeeded(d->destinations, remote->destination);
+	if (remote->delivered > 0)
+		destination_succeeded(d->destinations, remote->destination);
+	else
+		destination_connected(d->destinations, remote->destination);
 	remote->destination->reason[0] = '\0';
 	bool may_take = !d->stopping && remote->delivered < messages_max(remote);
 	if (remote->delivery == NULL && may_take) {
