@@ -128,8 +128,9 @@ void remote_give_up(struct remote *remote)
 		remote_fail(remote, remote->reason);
 		return;
 	}
-	/* Many servers take only so many connections from one client: the delivery goes to those that work. */
-	if (remote->delivery != NULL && destination->proven > 0 && destination->connections > 1 && !d->stopping) {
+	/* Many servers take only so many connections from one client: the delivery goes to those that work, or still try. The window closes behind
+	 * this one, so a dead host is not tried for each of its messages; the last connection decides for all. */
+	if (remote->delivery != NULL && destination->connections > 1 && !d->stopping) {
 		struct delivery *delivery = remote->delivery;
 		remote->delivery = NULL;
 		remote_transaction_clear(remote);
