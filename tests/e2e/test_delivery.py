@@ -1,5 +1,6 @@
 """Mail goes out: which host is chosen, what is done when it fails, TLS, and what the other side can't take."""
 import smtplib
+import threading
 import uuid
 
 import pytest
@@ -400,15 +401,25 @@ def test_recipient_limit_of_the_other_side(here, make_peer, make_domain):
 
 def test_connection_limit_of_the_other_side(here, make_peer, make_domain):
     """A server that takes one connection at a time gets all its mail over that one: nothing is put off for it."""
+    taken, all_sent = [], threading.Event()
+
     def greet(session, argument):
         with peer.lock:
-            others = [s for s in peer.sessions if s is not session and not s.ended.is_set()]
-        return "421 4.7.0 one connection at a time" if others else None
+            if taken:
+                return "421 4.7.0 one connection at a time"
+            taken.append(session)
+        return None
 
-    peer = make_peer(script={"GREETING": greet, "MAIL": ["451 4.3.0 not yet"] * 12})
+    def mail(session, argument):
+        all_sent.wait(base.PATIENCE_S)
+        return None
+
+    peer = make_peer(script={"GREETING": greet, "MAIL": mail})
     domain = make_domain("onlyone", peer)
     for n in range(12):
         send(here, f"x{n}@{domain}")
+    base.wait_for(lambda: len(peer.sessions) > 1, "a second connection that is refused")
+    all_sent.set()
     wait_messages(peer, 12)
     here.wait_queue_empty()
     assert "one connection at a time" not in here.log_text()
