@@ -13,6 +13,8 @@ enum listener_kind {
 	LISTENER_MX, /* port 25: mail for our domains, from anybody */
 	LISTENER_SUBMISSION, /* 587, 2525: STARTTLS, login needed */
 	LISTENER_SUBMISSIONS, /* 465: TLS from the first byte, login needed */
+	LISTENER_MAIL_KINDS,
+	LISTENER_HTTPS = LISTENER_MAIL_KINDS, /* 443: the MTA-STS policies of our domains */
 	LISTENER_KINDS,
 };
 
@@ -50,7 +52,20 @@ struct config_queue {
 	uint32_t active_recipients; /* held in memory at once: 20,000 */
 };
 
-enum config_tls_policy { CONFIG_TLS_NONE, CONFIG_TLS_MAY, CONFIG_TLS_ENCRYPT, CONFIG_TLS_VERIFY };
+/* Towards MX hosts. DANE and MTA-STS, where a domain publishes them, are honoured on top of each but `none`. */
+enum config_tls_policy {
+	CONFIG_TLS_NONE, /* never */
+	CONFIG_TLS_MAY, /* when offered */
+	CONFIG_TLS_ENCRYPT, /* always, with any certificate */
+	CONFIG_TLS_VERIFY, /* always, with a certificate that is valid for the MX host's name */
+	CONFIG_TLS_DANE, /* only where secure TLSA records are there and match */
+};
+
+/* "20/s", "1000/m", "5000/h", "100000/d" */
+struct config_rate {
+	uint32_t count;
+	uint32_t per_ms;
+};
 
 struct config_delivery {
 	uint16_t port; /* of MX hosts: 25 */
@@ -65,9 +80,129 @@ struct config_delivery {
 	struct net_address source_v4, source_v6; /* bind; .len 0 = any */
 	const char *ehlo_name; /* hostname by default */
 	const char *ca_file; /* NULL: the system's */
+	bool dane, mta_sts; /* honour them: yes */
+	const char *shaping; /* file with rules for sites (queue/shaping.h); NULL: only those that are built in */
+	uint32_t connection_age_ms; /* a connection is not reused after: 5 min */
+	uint16_t https_port; /* of policy hosts (MTA-STS): 443 */
+};
+
+/* How these domains' servers are spoken to, whatever `delivery` says. */
+struct config_destination {
+	const char *name; /* section title */
+	size_t domain_count;
+	const char *const *domains; /* "example.com", ".example.com" = below, "*" */
+	enum config_tls_policy tls;
+};
+
+/* An address to send from, with its name. */
+struct config_egress {
+	const char *name; /* section title */
+	struct net_address source_v4, source_v6; /* .len 0: none */
+	const char *ehlo_name; /* NULL: delivery.ehlo_name */
+	uint32_t weight; /* share of a stream's new connections: 1 */
+	uint32_t connections; /* in all; 0: no limit of its own */
+	size_t rate_count;
+	struct config_rate *rates; /* messages */
+	/* A new address earns its reputation: at most so many messages on its first day, its second … ; after the last day there is no ceiling. */
+	size_t warm_up_count;
+	uint32_t *warm_up;
+	int64_t warm_up_start_s; /* Unix time of the first day's 00:00 UTC; 0: no plan */
+};
+
+enum config_bounce_addresses { CONFIG_BOUNCES_PLAIN, CONFIG_BOUNCES_SIGNED };
+
+/* A class of mail that goes its own ways. The first section whose rules match takes the message; a rule that is not written does not matter, all that are must match. */
+struct config_stream {
+	const char *name; /* section title */
+	size_t listener_count;
+	const char *const *listeners; /* "mx", "submission", "submissions", "local" */
+	size_t account_count;
+	const char *const *accounts; /* "shop@example.com", "@example.com", "local:www-data" */
+	size_t sender_count;
+	const char *const *senders; /* reverse-path: "news@example.com", "@example.com" */
+	size_t recipient_count;
+	const char *const *recipients; /* patterns of domains, or addresses */
+	size_t header_count;
+	const char *const *headers; /* "List-Unsubscribe", "X-Campaign: spring*": any one of them */
+	size_t egress_count;
+	const char *const *egress; /* names of egress sections; none: delivery.source_* */
+	const struct config_egress **egress_found; /* the same, resolved */
+	int32_t priority; /* -9 … 9 (RFC 6710): 0 */
+	int64_t retry_first_ms, retry_max_ms, expire_ms; /* 0: as in queue */
+	uint32_t connections; /* of the stream in all; 0: no limit of its own */
+	uint32_t connections_per_destination; /* 0: as in delivery */
+	size_t rate_count;
+	struct config_rate *rates; /* messages */
+	const char *dkim_domain; /* d=; NULL: the From field's */
+	size_t dkim_selector_count;
+	const char *const *dkim_selectors; /* none: all active keys of the domain */
+	enum config_bounce_addresses
+		bounces; /* signed: the reverse-path becomes one of ours that tells message and recipient */
+	const char *smarthost; /* everything of it goes through this one; NULL: as usual */
+};
+
+/* What is done with a message that fails. */
+enum config_verdict { CONFIG_VERDICT_NONE, CONFIG_VERDICT_TAG, CONFIG_VERDICT_QUARANTINE, CONFIG_VERDICT_REJECT };
+enum config_arc { CONFIG_ARC_OFF, CONFIG_ARC_VERIFY, CONFIG_ARC_SEAL };
+
+/* Incoming mail from strangers (listener mx, no login, not in relay_from). */
+struct config_authentication {
+	bool enabled; /* no: nothing is looked up or written */
+	const char *authserv_id; /* hostname by default */
+	enum config_verdict spf_fail; /* SPF "fail" where DMARC says nothing: tag */
+	enum config_verdict dmarc_reject,
+		dmarc_quarantine; /* failed, under p=reject / p=quarantine: reject, quarantine */
+	enum config_verdict bad_from; /* no From field, or several: reject */
+	enum config_arc arc; /* verify; seal: what is forwarded through an alias is sealed */
+	size_t trusted_sealer_count;
+	const char *const *trusted_sealers; /* domains whose ARC verdict overrides a DMARC failure */
+	uint32_t timeout_ms; /* for all look-ups of one message: 20,000 */
+	const char *quarantine_folder; /* Maildir folder: "Junk" */
+};
+
+struct config_dkim {
+	bool sign; /* what is submitted: yes */
+	bool check_published; /* a key signs only once its record is seen in DNS: yes */
+};
+
+struct config_reports {
+	bool dmarc, tls; /* sent to those who ask for them: yes */
+	bool dmarc_failures; /* failure reports too (they hold headers of people's mail): no */
+	const char *organization; /* hostname by default */
+	const char *from; /* "postmaster@<hostname>" by default */
+	const char *mailbox; /* an address of ours: reports that come to it are read and summed up; NULL: none */
+	int64_t jitter_ms; /* reports leave within this after midnight UTC: 4 h */
+};
+
+enum config_sts_mode { CONFIG_STS_OFF, CONFIG_STS_TESTING, CONFIG_STS_ENFORCE };
+/* The policy of our own domains, served by `listen https`. */
+struct config_mta_sts {
+	enum config_sts_mode mode; /* off */
+	size_t mx_count;
+	const char *const *mx; /* hostname by default */
+	uint32_t max_age_s; /* a week */
+};
+
+struct config_forwarding {
+	bool srs; /* the reverse-path of what leaves for another domain through an alias is rewritten: yes */
+	const char *domain; /* of the rewritten addresses; NULL: the alias's own */
+};
+
+struct config_bounces {
+	const char *domain; /* of signed bounce addresses; NULL: the sender's own domain, if it is ours */
+	int64_t valid_ms; /* signed addresses take mail for so long: 14 days */
 };
 
 enum config_smarthost_tls { CONFIG_SMARTHOST_STARTTLS, CONFIG_SMARTHOST_IMPLICIT, CONFIG_SMARTHOST_CLEAR };
+
+enum config_smarthost_auth {
+	CONFIG_AUTH_ANY, /* the best that is offered: SCRAM-SHA-256, PLAIN, LOGIN */
+	CONFIG_AUTH_PLAIN,
+	CONFIG_AUTH_LOGIN,
+	CONFIG_AUTH_SCRAM_SHA_256,
+	CONFIG_AUTH_XOAUTH2,
+	CONFIG_AUTH_OAUTHBEARER,
+};
 
 struct config_smarthost {
 	const char *name; /* section title */
@@ -76,7 +211,24 @@ struct config_smarthost {
 	enum config_smarthost_tls tls;
 	bool verify; /* certificate must verify: true */
 	const char *login; /* NULL: none */
-	const char *password; /* read from password_file at load; never logged */
+	const char *password; /* read from password_file or password_env at load; never logged */
+	const char *password_env; /* name of the environment variable */
+	enum config_smarthost_auth auth;
+	/* OAuth 2 (RFC 6749): an access token instead of a password, for auth = xoauth2 or oauthbearer. */
+	const char *oauth_token_url;
+	const char *oauth_client_id;
+	const char *oauth_client_secret; /* read from oauth_client_secret_file or _env */
+	const char *oauth_client_secret_env;
+	const char
+		*oauth_refresh_token; /* read from oauth_refresh_token_file or _env; NULL: client credentials grant */
+	const char *oauth_refresh_token_env;
+	const char *oauth_scope;
+	const char *certificate, *key; /* client certificate (PEM files) */
+	const char *ca_file; /* NULL: delivery.ca_file */
+	size_t fallback_count;
+	const char *const *fallbacks; /* names of smart hosts to try when this one can't be reached */
+	size_t sender_count;
+	const char *const *senders; /* only for these reverse-paths: "user@example.com", "@example.com"; none: all */
 	size_t domain_count;
 	const char *const *domains; /* recipient domains, "*" = all, ".example.com" = below */
 	uint32_t concurrency;
@@ -115,6 +267,18 @@ struct config {
 	struct config_delivery delivery;
 	size_t smarthost_count;
 	struct config_smarthost *smarthosts;
+	size_t destination_count;
+	struct config_destination *destinations;
+	size_t egress_count;
+	struct config_egress *egresses;
+	size_t stream_count;
+	struct config_stream *streams;
+	struct config_authentication authentication;
+	struct config_dkim dkim;
+	struct config_reports reports;
+	struct config_mta_sts mta_sts;
+	struct config_forwarding forwarding;
+	struct config_bounces bounces;
 	struct config_dns dns;
 	struct config_log log;
 	void *memory; /* private: everything the pointers above point to */
@@ -132,5 +296,18 @@ void config_unref(struct config *config); /* thread-safe; NULL is fine */
 const char *config_default_path(const char *argument);
 /* The smart host for a recipient domain, exact before ".parent" before "*"; NULL: deliver by MX. Borrowed from config. */
 const struct config_smarthost *config_find_smarthost(const struct config *config, struct view domain);
+/* The same for a message with this reverse-path: sections with `senders` that match it come before those without. */
+const struct config_smarthost *config_find_smarthost_for(
+	const struct config *config, struct view domain, struct view reverse_path);
+/* By name, without case; NULL: there is none. Borrowed. */
+const struct config_smarthost *config_smarthost_named(const struct config *config, struct view name);
+const struct config_stream *config_stream_named(const struct config *config, struct view name);
+const struct config_egress *config_egress_named(const struct config *config, struct view name);
+/* The TLS policy for a domain: of its destination section, else delivery.tls. */
+enum config_tls_policy config_tls_policy_for(const struct config *config, struct view domain);
+/* "example.com", ".example.com", "*" against a domain, without case. */
+bool config_pattern_matches(const char *pattern, struct view domain);
+/* "user@example.com", "@example.com" or one of the above against an address, without case. */
+bool config_address_matches(const char *pattern, struct view address);
 
 #endif

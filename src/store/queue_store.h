@@ -15,6 +15,17 @@ enum queue_recipient_state {
 	QUEUE_HELD = 1, /* by an operator: never due until released */
 };
 
+enum { /* queue_recipient.flags */
+	QUEUE_REQUIRETLS = 1, /* RFC 8689: only to servers that keep the promise */
+	QUEUE_TLS_OPTIONAL =
+		2, /* "TLS-Required: No" (RFC 8689 §5): TLS policies of the receiving side are not to hold it up */
+	QUEUE_BY_RETURN =
+		4, /* DELIVERBY (RFC 2852) mode R: returned when the time is up; else mode N: its sender is told */
+	QUEUE_BY_TRACE = 8,
+	QUEUE_QUARANTINE = 16, /* to the Junk folder of its mailbox */
+	QUEUE_NO_SRS = 32, /* the reverse-path is not rewritten (it is ours) */
+};
+
 struct queue_recipient {
 	uint32_t index; /* within the message, from 0 */
 	struct view address; /* canonical; where it goes (after alias expansion) */
@@ -28,6 +39,11 @@ struct queue_recipient {
 	struct view last_reply; /* "451 4.7.1 try later", or what went wrong here; empty before the first try */
 	struct view last_host; /* "mx.example.net[192.0.2.1]" */
 	int64_t last_attempt_ms; /* 0: none */
+	struct view stream; /* name of the stream section it belongs to; empty: none */
+	struct view smarthost; /* an operator sent it there; empty: as configured */
+	int32_t priority; /* MT-PRIORITY (RFC 6710): -9 … 9 */
+	int64_t deliver_by_ms; /* DELIVERBY, wall clock; 0: none */
+	unsigned flags; /* QUEUE_REQUIRETLS … */
 };
 
 struct queue_message {

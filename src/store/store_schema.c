@@ -1,5 +1,12 @@
 #include "store/store_schema.h"
 
+#include "store/schema_queue.h"
+#include "store/schema_dkim.h"
+#include "store/schema_tls.h"
+#include "store/schema_dmarc.h"
+#include "store/schema_bounce.h"
+#include "store/schema_egress.h"
+
 /*
  * The SQL is what SQLite and PostgreSQL both take; what they call differently is a parameter of the macro:
  *   BYTES      the type of binary columns (BLOB, BYTEA)
@@ -83,6 +90,12 @@
 
 static const char *const sqlite_main[] = {
 	MAIN_1("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+	MAIN_2("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+	MAIN_3("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+	MAIN_4("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+	MAIN_5("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+	MAIN_6("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+	MAIN_7("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
 };
 static const char *const sqlite_events[] = {
 	EVENTS_1(" WITHOUT ROWID"),

@@ -1,0 +1,61 @@
+/*
+ * A limiter: how much may go on under one name at a time: connections, and messages per second, minute, hour. A destination stands under
+ * several (its site, its stream, its egress address): all of them must agree. It can be slowed down or suspended for a while. Pure: the
+ * time is passed in (monotonic milliseconds).
+ */
+#ifndef QUEUE_LIMITER_H
+#define QUEUE_LIMITER_H
+
+#include "base/list.h"
+#include "base/view.h"
+
+#define LIMITER_RATES_MAX 4u
+
+struct limiter_rate {
+	uint32_t count;
+	uint32_t per_ms;
+};
+struct limiter_limits {
+	uint32_t connections; /* 0: no limit */
+	size_t rate_count;
+	struct limiter_rate rates[LIMITER_RATES_MAX];
+};
+
+struct limiter {
+	struct view name; /* owned: "site/google", "stream/shop", "egress/ip1" */
+	struct limiter *next; /* private: hash chain */
+	struct limiter_limits limits;
+	uint32_t connections; /* now */
+	uint32_t users; /* destinations that stand under it */
+	struct limiter_bucket {
+		double tokens;
+		int64_t at_ms;
+	} buckets[LIMITER_RATES_MAX]; /* private */
+	int64_t suspended_until_ms; /* 0: not */
+	char reason[240]; /* why it is suspended or slow */
+	uint32_t slow_percent; /* 0: at full speed */
+	int64_t slow_until_ms;
+};
+
+struct limiter_table;
+struct limiter_table *limiter_table_new(void);
+void limiter_table_free(struct limiter_table *table);
+/* Finds or makes one; its limits are (re)set. One that nobody uses, that is neither suspended nor slow, and whose buckets are full is freed by
+ * limiter_table_tidy(). */
+struct limiter *limiter_get(struct limiter_table *table, struct view name, const struct limiter_limits *limits);
+struct limiter *limiter_find(struct limiter_table *table, struct view name); /* NULL: there is none */
+void limiter_table_tidy(struct limiter_table *table, int64_t now_ms);
+void limiter_each(struct limiter_table *table, void (*each)(void *owner, struct limiter *limiter), void *owner);
+
+/* May one more connection be opened now? If not, *ret_again_ms is when to ask again (INT64_MAX: when one is closed). */
+bool limiter_may_connect(struct limiter *limiter, int64_t now_ms, int64_t *ret_again_ms);
+void limiter_connected(struct limiter *limiter);
+void limiter_disconnected(struct limiter *limiter);
+/* May one more message be sent now? If not, when. Nothing is taken by asking. */
+bool limiter_may_send(struct limiter *limiter, int64_t now_ms, int64_t *ret_again_ms);
+void limiter_sent(struct limiter *limiter, int64_t now_ms);
+void limiter_slow(struct limiter *limiter, uint32_t percent, int64_t until_ms, struct view reason);
+void limiter_suspend(struct limiter *limiter, int64_t until_ms, struct view reason); /* INT64_MAX: until resumed */
+void limiter_resume(struct limiter *limiter); /* neither suspended nor slow */
+
+#endif

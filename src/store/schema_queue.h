@@ -1,0 +1,23 @@
+#ifndef STORE_SCHEMA_QUEUE_H
+#define STORE_SCHEMA_QUEUE_H
+
+/*
+ * Migration 2: what a recipient's way through the queue depends on, and what an operator suspended.
+ * recipient.stream and the columns after it are on the recipient, not the message: a column behind the content would be read through all of the
+ * content's overflow pages.
+ * suspension: kind is "site", "domain" or "stream"; until_ms 0: until resumed.
+ */
+#define MAIN_2(BYTES, KEY, SERIAL, CLUSTERED)                                                                          \
+	"ALTER TABLE recipient ADD COLUMN stream TEXT NOT NULL DEFAULT '';"                                            \
+	"ALTER TABLE recipient ADD COLUMN smarthost TEXT NOT NULL DEFAULT '';"                                         \
+	"ALTER TABLE recipient ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;"                                        \
+	"ALTER TABLE recipient ADD COLUMN deliver_by_ms BIGINT NOT NULL DEFAULT 0;"                                    \
+	"ALTER TABLE recipient ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"                                           \
+	"CREATE TABLE suspension ("                                                                                    \
+	" kind TEXT NOT NULL,"                                                                                         \
+	" name TEXT NOT NULL,"                                                                                         \
+	" until_ms BIGINT NOT NULL,"                                                                                   \
+	" reason TEXT NOT NULL,"                                                                                       \
+	" PRIMARY KEY (kind, name))" CLUSTERED ";"
+
+#endif
