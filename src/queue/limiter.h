@@ -2,6 +2,9 @@
  * A limiter: how much may go on under one name at a time: connections, and messages per second, minute, hour. A destination stands under
  * several (its site, its stream, its egress address): all of them must agree. It can be slowed down or suspended for a while. Pure: the
  * time is passed in (monotonic milliseconds).
+ *
+ * Rates are what the other side counts: within any period, wherever it begins, at most `count` messages go out. A tenth of them (at least one)
+ * may go in one burst, the others follow evenly. A rate whose count or period is 0 is none.
  */
 #ifndef QUEUE_LIMITER_H
 #define QUEUE_LIMITER_H
@@ -35,6 +38,7 @@ struct limiter {
 	char reason[240]; /* why it is suspended or slow */
 	uint32_t slow_percent; /* 0: at full speed */
 	int64_t slow_until_ms;
+	uint32_t slow_connections; /* private: while slow, of one without a limit: a share of what was open then */
 };
 
 struct limiter_table;
@@ -54,6 +58,8 @@ void limiter_disconnected(struct limiter *limiter);
 /* May one more message be sent now? If not, when. Nothing is taken by asking. */
 bool limiter_may_send(struct limiter *limiter, int64_t now_ms, int64_t *ret_again_ms);
 void limiter_sent(struct limiter *limiter, int64_t now_ms);
+/* Connections and rates at `percent` (1–100) of what they are, at least one. While it is slow or suspended already, the slower and the later of both
+ * hold: replies that come in together count as one. The reason is that of the last call; the part of it that does not fit is cut off. */
 void limiter_slow(struct limiter *limiter, uint32_t percent, int64_t until_ms, struct view reason);
 void limiter_suspend(struct limiter *limiter, int64_t until_ms, struct view reason); /* INT64_MAX: until resumed */
 void limiter_resume(struct limiter *limiter); /* neither suspended nor slow */
