@@ -152,6 +152,8 @@ static struct message *make_message(struct dispatcher *d, const struct queue_mes
 		r->original = message_keep(m, r->original);
 		r->last_reply = message_keep(m, r->last_reply);
 		r->last_host = message_keep(m, r->last_host);
+		r->stream = message_keep(m, r->stream);
+		r->smarthost = message_keep(m, r->smarthost);
 	}
 	return m;
 }

@@ -101,7 +101,9 @@ enum err message_add_recipient(struct message *message, const struct queue_recip
 		arena_dup(&message->arena, recipient->orcpt, &copy.orcpt) != ERR_OK ||
 		arena_dup(&message->arena, recipient->original, &copy.original) != ERR_OK ||
 		arena_dup(&message->arena, recipient->last_reply, &copy.last_reply) != ERR_OK ||
-		arena_dup(&message->arena, recipient->last_host, &copy.last_host) != ERR_OK)
+		arena_dup(&message->arena, recipient->last_host, &copy.last_host) != ERR_OK ||
+		arena_dup(&message->arena, recipient->stream, &copy.stream) != ERR_OK ||
+		arena_dup(&message->arena, recipient->smarthost, &copy.smarthost) != ERR_OK)
 		return ERR_LIMIT;
 	message->recipient_hashes[message->envelope.recipient_count] = hash;
 	message->envelope.recipients[message->envelope.recipient_count++] = copy;

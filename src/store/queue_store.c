@@ -8,8 +8,9 @@ static const char insert_message[] =
 	"spool, head, body) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 static const char insert_recipient[] =
 	"INSERT INTO recipient (message_id, idx, state, due_at_ms, attempts, last_attempt_ms, warned, notify, "
-	"message_bytes, address, orcpt, "
-	"original, last_reply, last_host) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+	"message_bytes, address, orcpt, original, last_reply, last_host, stream, smarthost, priority, deliver_by_ms, "
+	"flags) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
 
 static enum err put_message(struct db *db, const struct queue_message *m)
 {
@@ -52,6 +53,11 @@ static enum err put_recipient(struct db *db, const struct queue_message *m, cons
 	db_bind_text(s, 12, r->original);
 	db_bind_text(s, 13, r->last_reply);
 	db_bind_text(s, 14, r->last_host);
+	db_bind_text(s, 15, r->stream);
+	db_bind_text(s, 16, r->smarthost);
+	db_bind_int(s, 17, r->priority);
+	db_bind_int(s, 18, r->deliver_by_ms);
+	db_bind_int(s, 19, r->flags);
 	return db_run(s, NULL);
 }
 
@@ -144,24 +150,40 @@ enum err queue_store_settle(
 	return err;
 }
 
-/* Takes the row away; *ret_state is how it was. */
-static enum err take_recipient(
-	struct db *db, uint64_t message_id, uint32_t index, bool *ret_was_there, enum queue_recipient_state *ret_state)
+/* Takes the row away. What those who come in its place take over is in *ret, its texts in `kept`. */
+static enum err take_recipient(struct db *db, uint64_t message_id, uint32_t index, struct buf *kept,
+	struct queue_recipient *ret, bool *ret_was_there)
 {
-	struct db_statement *s = db_prepare(
-		db, "DELETE FROM recipient WHERE message_id = $1 AND idx = $2 RETURNING state");
+	struct db_statement *s = db_prepare(db,
+		"DELETE FROM recipient WHERE message_id = $1 AND idx = $2 "
+		"RETURNING state, priority, deliver_by_ms, flags, stream, smarthost");
 	if (s == NULL)
 		return ERR_IO;
 	db_bind_int(s, 1, (int64_t)message_id);
 	db_bind_int(s, 2, index);
 	bool row = false;
 	enum err err = db_step(s, &row);
-	if (err == ERR_OK && row) {
-		enum queue_recipient_state state = db_column_int(s, 0) == QUEUE_HELD ? QUEUE_HELD : QUEUE_READY;
-		err = db_run(s, NULL);
-		*ret_state = state;
-	}
 	*ret_was_there = row;
+	if (err != ERR_OK || !row)
+		return err;
+	struct queue_recipient taken = {
+		.state = db_column_int(s, 0) == QUEUE_HELD ? QUEUE_HELD : QUEUE_READY,
+		.priority = (int32_t)db_column_int(s, 1),
+		.deliver_by_ms = db_column_int(s, 2),
+		.flags = (unsigned)db_column_int(s, 3),
+	};
+	size_t stream_len = db_column_view(s, 4).len;
+	err = buf_append(kept, db_column_view(s, 4));
+	if (err == ERR_OK)
+		err = buf_append(kept, db_column_view(s, 5));
+	if (err != ERR_OK) {
+		db_reset(s);
+		return err;
+	}
+	err = db_run(s, NULL);
+	taken.stream = view_sub(buf_view(kept), 0, stream_len);
+	taken.smarthost = view_from(buf_view(kept), stream_len);
+	*ret = taken;
 	return err;
 }
 
@@ -185,17 +207,24 @@ enum err queue_store_replace(struct db *db, const struct queue_message *message,
 {
 	ASSERT(count > 0);
 	bool was_there = false;
-	enum queue_recipient_state state = QUEUE_READY;
+	struct queue_recipient taken = { 0 };
+	struct buf kept = { 0 };
 	uint32_t last = 0;
 	enum err err = last_index(db, message->id, &last);
 	if (err == ERR_OK)
-		err = take_recipient(db, message->id, index, &was_there, &state);
+		err = take_recipient(db, message->id, index, &kept, &taken, &was_there);
 	for (size_t i = 0; i < count && err == ERR_OK && was_there; i++) {
 		struct queue_recipient r = recipients[i];
 		r.index = (last >= first_index ? last + 1 : first_index) + (uint32_t)i;
-		r.state = state;
+		r.state = taken.state;
+		r.stream = taken.stream;
+		r.smarthost = taken.smarthost;
+		r.priority = taken.priority;
+		r.deliver_by_ms = taken.deliver_by_ms;
+		r.flags = taken.flags;
 		err = put_recipient(db, message, &r);
 	}
+	buf_clear(&kept);
 	return err;
 }
 

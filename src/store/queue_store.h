@@ -87,9 +87,9 @@ struct queue_outcome {
 enum err queue_store_settle(struct db *db, uint64_t message_id, size_t count, const struct queue_outcome *outcomes,
 	char ret_spool[64]) MUST_CHECK;
 
-/* One recipient becomes others (an alias took its mailbox's place): its row goes and theirs, at least one, come; held if it was. Their indexes
- * follow the message's last and are at least `first_index`; what stands in `recipients` for index and state is not looked at. Of `message` only id
- * and size_bytes are. Nothing happens when the row is gone. */
+/* One recipient becomes others (an alias took its mailbox's place): its row goes and theirs, at least one, come. They take over its state, stream,
+ * smart host, priority, deliver_by_ms and flags; their indexes follow the message's last and are at least `first_index`. What stands in
+ * `recipients` for all these is not looked at, and of `message` only id and size_bytes are. Nothing happens when the row is gone. */
 enum err queue_store_replace(struct db *db, const struct queue_message *message, uint32_t index, uint32_t first_index,
 	size_t count, const struct queue_recipient *recipients) MUST_CHECK;
 

@@ -19,6 +19,11 @@ struct queue_recipient queue_store_read_recipient(struct db_statement *s)
 		.original = db_column_view(s, 10),
 		.last_reply = db_column_view(s, 11),
 		.last_host = db_column_view(s, 12),
+		.stream = db_column_view(s, 13),
+		.smarthost = db_column_view(s, 14),
+		.priority = (int32_t)db_column_int(s, 15),
+		.deliver_by_ms = db_column_int(s, 16),
+		.flags = (unsigned)db_column_int(s, 17),
 	};
 }
 
@@ -40,13 +45,14 @@ struct queue_message queue_store_read_envelope(struct db_statement *s, uint64_t 
 	};
 }
 
-/* The texts of a row that are copied: five of the recipient, six of the envelope. */
-#define TEXTS 11u
+/* The texts of a row that are copied: seven of the recipient, six of the envelope. */
+#define TEXTS 13u
 
 static enum err dup_row(struct arena *arena, struct queue_recipient *r, struct queue_message *m)
 {
 	struct view *const views[TEXTS] = { &r->address, &r->orcpt, &r->original, &r->last_reply, &r->last_host,
-		&m->reverse_path, &m->envid, &m->account, &m->client, &m->source, &m->spool };
+		&r->stream, &r->smarthost, &m->reverse_path, &m->envid, &m->account, &m->client, &m->source,
+		&m->spool };
 	enum err err = ERR_OK;
 	for (size_t i = 0; i < TEXTS && err == ERR_OK; i++)
 		err = arena_dup(arena, *views[i], views[i]);
@@ -74,7 +80,8 @@ static void *grown(void *array, size_t count, size_t *cap, size_t size)
 static bool has_room(const struct gathered *g, const struct queue_recipient *r, const struct queue_message *m)
 {
 	size_t texts = r->address.len + r->orcpt.len + r->original.len + r->last_reply.len + r->last_host.len +
-		m->reverse_path.len + m->envid.len + m->account.len + m->client.len + m->source.len + m->spool.len;
+		r->stream.len + r->smarthost.len + m->reverse_path.len + m->envid.len + m->account.len + m->client.len +
+		m->source.len + m->spool.len;
 	size_t arrays = (g->message_count + 1) * sizeof *m + (g->recipient_count + 1) * sizeof *r;
 	size_t rounding = (TEXTS + 4) * 32;
 	return texts + arrays + rounding <= g->arena->budget_bytes - g->arena->used_bytes;

@@ -89,7 +89,12 @@ static void put_and_load(void **state)
 			.warned = true,
 			.last_reply = VIEW("451 4.7.1 sp\xc3\xa4ter"),
 			.last_host = VIEW("mx.example.org[2001:db8::1]"),
-			.last_attempt_ms = 17 },
+			.last_attempt_ms = 17,
+			.stream = VIEW("shop"),
+			.smarthost = VIEW("google"),
+			.priority = -9,
+			.deliver_by_ms = 1700000000999,
+			.flags = QUEUE_REQUIRETLS | QUEUE_NO_SRS },
 		{ .index = UINT32_MAX, .address = VIEW("b@example.org"), .due_at_ms = 3 },
 	};
 	static const char body[] = "\r\nNUL \0 and \xff bytes\r\n";
@@ -129,6 +134,12 @@ static void put_and_load(void **state)
 	assert_view(r[0].last_host, "mx.example.org[2001:db8::1]");
 	assert_true(r[0].notify == 5 && r[0].state == QUEUE_HELD && r[0].attempts == UINT32_MAX && r[0].warned);
 	assert_true(r[0].due_at_ms == INT64_MAX && r[0].last_attempt_ms == 17 && r[0].index == 0);
+	assert_view(r[0].stream, "shop");
+	assert_view(r[0].smarthost, "google");
+	assert_true(r[0].priority == -9 && r[0].deliver_by_ms == 1700000000999);
+	assert_int_equal(r[0].flags, QUEUE_REQUIRETLS | QUEUE_NO_SRS);
+	assert_view(r[1].stream, "");
+	assert_true(r[1].priority == 0 && r[1].deliver_by_ms == 0 && r[1].flags == 0);
 	assert_true(r[1].index == UINT32_MAX && r[1].state == QUEUE_READY && !r[1].warned && r[1].due_at_ms == 3);
 	assert_view(r[1].orcpt, "");
 
@@ -491,7 +502,8 @@ static void due_uses_the_index(void **state)
 	must(db_exec(contract.db,
 		"INSERT INTO message WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
 		" SELECT i, 0, 0, 0, 0, 0, '', '', '', '', '', '', '', '' FROM n;"
-		"INSERT INTO recipient SELECT id, 0, 0, id, 0, 0, 0, 0, 0, 'a@b', '', '', '', '', 0, 0 FROM message;"));
+		"INSERT INTO recipient SELECT id, 0, 0, id, 0, 0, 0, 0, 0, 'a@b', '', '', '', '', 0, 0, '', '', 0, 0, "
+		"0 FROM message;"));
 	static const char *const wanted[] = { "SEARCH r USING INDEX recipient_due",
 		"SEARCH m USING INTEGER PRIMARY KEY" };
 	static char explain[1024];
@@ -554,9 +566,21 @@ static void replaces_a_recipient(void **state)
 	assert_int_equal(got.recipient_count, 4);
 	assert_int_equal(got.recipients[3].index, 10);
 	assert_int_equal(got.recipients[3].state, QUEUE_HELD);
+	/* What the way of the first depends on, theirs does too. */
+	must(db_exec(contract.db,
+		"UPDATE recipient SET stream = 'shop', smarthost = 'google', priority = -3, deliver_by_ms = 99, flags "
+		"= 5"
+		" WHERE message_id = 7 AND idx = 10"));
+	must(queue_store_replace(contract.db, &message, 10, 0, 1, targets));
+	must(load(7, &got));
+	const struct queue_recipient *last = &got.recipients[3];
+	assert_int_equal(last->index, 11);
+	assert_view(last->stream, "shop");
+	assert_view(last->smarthost, "google");
+	assert_true(last->priority == -3 && last->deliver_by_ms == 99 && last->flags == 5 && last->state == QUEUE_HELD);
 	/* The last one settled takes the message with it. */
 	char spool[64];
-	struct queue_outcome gone[] = { { .index = 2 }, { .index = 3 }, { .index = 4 }, { .index = 10 } };
+	struct queue_outcome gone[] = { { .index = 2 }, { .index = 3 }, { .index = 4 }, { .index = 11 } };
 	must(queue_store_settle(contract.db, 7, 4, gone, spool));
 	assert_int_equal(rows(), 0);
 }
