@@ -53,6 +53,26 @@ void stream_resume(struct stream *stream);
  * passed on after this call. What is written before tls_done() is held back and goes encrypted. A stream starts TLS
  * once. */
 void stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name, uint32_t timeout_ms);
+/* The client's side with more wishes; all is copied. */
+struct stream_tls_options {
+	const char *server_name; /* for SNI and the name check; under DANE the TLSA base domain (RFC 7672 §8.1) */
+	const char *pkix_name; /* name for PKIX, where it is another (server_name is behind a CNAME); NULL: the same */
+	/* Records to match. Then PKIX does not decide whether the handshake succeeds: a context that insists insists on these. */
+	size_t tlsa_count;
+	const struct tls_tlsa *tlsa;
+	size_t name_count; /* further names of which the certificate may have one under usage 2 */
+	const char *const *names;
+	/* Sessions of this key may be resumed, and new ones are kept under it. It must tell apart all for which facts that were found for one must not
+	 * count for another: host, address, records. Empty: no resumption. */
+	struct view session_key;
+	bool strong; /* TLS 1.2 and keys of today at least, though the context would take less */
+	bool keep_verified_only; /* a session whose certificate did not verify is not kept */
+	uint32_t timeout_ms;
+};
+void stream_start_tls_with(
+	struct stream *stream, struct tls_context *context, const struct stream_tls_options *options);
+/* Client side, after tls_done(): what the handshake showed. */
+struct tls_facts stream_tls_facts(const struct stream *stream);
 bool stream_is_tls(const struct stream *stream);
 /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; "" without TLS. Borrowed. */
 const char *stream_tls_version(const struct stream *stream);

@@ -36,6 +36,11 @@ struct stream_tls {
 	struct view raw; /* encrypted bytes that OpenSSL may take now; points into the loop's buffer or into raw_kept */
 	struct buf raw_kept; /* those not taken because input() stopped */
 	struct buf held; /* written by the owner before the handshake was over */
+	struct tls_facts facts; /* client: valid once has_facts */
+	int64_t facts_since_ms;
+	bool has_facts, has_tlsa, keep_verified_only;
+	char *server_name, *pkix_name; /* NULL: none */
+	struct buf session_key;
 	size_t chatter_bytes; /* what OpenSSL said by itself since the handshake */
 	bool on;
 };
@@ -107,5 +112,10 @@ void stream_tls_write(struct stream *stream, struct view bytes);
 /* Puts a close_notify behind the output. */
 void stream_tls_goodbye(struct stream *stream);
 void stream_tls_free(struct stream *stream);
+
+/* stream_tls_peer.c: names, TLSA records and the session to resume, before the handshake. False: a failure was recorded. */
+bool stream_tls_expect(struct stream *stream, const struct stream_tls_options *options);
+/* Looks at the server's certificate, once. */
+void stream_tls_look_at_peer(struct stream *stream);
 
 #endif

@@ -84,21 +84,7 @@ static void flush(struct stream *stream)
 
 /* Starting */
 
-/* Names the peer for SNI and for verification; an IP address is only verified (RFC 6066 §3: no literal addresses). */
-static bool set_server_name(SSL *ssl, const char *name)
-{
-	struct net_address address;
-	if (net_address_parse(view_from_cstr(name), 0, &address) == ERR_OK)
-		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-	/* Names are DNS names, never the subject's common name (RFC 9525 §2). */
-	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-	/* SSL_set_tlsext_host_name() without its cast that clang refuses; the name is copied. */
-	void *copied = (void *)(uintptr_t)name;
-	return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, copied) == 1 &&
-		SSL_set1_host(ssl, name) == 1;
-}
-
-void stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name, uint32_t timeout_ms)
+void stream_start_tls_with(struct stream *stream, struct tls_context *context, const struct stream_tls_options *options)
 {
 	ASSERT(stream->tls == NULL && (stream->phase == STREAM_OPEN || stream->phase == STREAM_OVER));
 	if (stream->phase == STREAM_OVER)
@@ -107,7 +93,7 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 	stream->tls = tls;
 	tls->context = tls_context_ref(context);
 	tls->ssl = SSL_new(tls_context_ssl(context));
-	ASSERT(tls->ssl != NULL);
+	ASSERT(tls->ssl != NULL && SSL_set_app_data(tls->ssl, stream) == 1);
 	BIO *bio = new_bio(stream);
 	SSL_set_bio(tls->ssl, bio, bio);
 	if (tls_context_is_client(context))
@@ -121,16 +107,17 @@ void stream_start_tls(struct stream *stream, struct tls_context *context, const 
 	stream->paused = false;
 	stream->resume_wanted = false;
 	stream->phase = STREAM_TLS_PENDING;
-	stream->timeout_ms = timeout_ms;
-	loop_timer_set(&stream->timer, loop_now_ms(stream->loop) + timeout_ms);
+	stream->timeout_ms = options->timeout_ms;
+	loop_timer_set(&stream->timer, loop_now_ms(stream->loop) + options->timeout_ms);
 	stream_turn_soon(stream);
-	if (!tls_context_is_client(context))
-		return;
-	if (server_name == NULL && tls_context_requires_verification(context))
-		stream_fail(stream, ERR_TLS, "the certificate of %s cannot be verified without a name to look for",
-			stream_peer_text(stream));
-	else if (server_name != NULL && !set_server_name(tls->ssl, server_name))
-		stream_fail(stream, ERR_TLS, "\"%.100s\" is no name for a TLS server", server_name);
+	if (tls_context_is_client(context))
+		(void)stream_tls_expect(stream, options);
+}
+
+void stream_start_tls(struct stream *stream, struct tls_context *context, const char *server_name, uint32_t timeout_ms)
+{
+	stream_start_tls_with(
+		stream, context, &(struct stream_tls_options){ .server_name = server_name, .timeout_ms = timeout_ms });
 }
 
 static void handshake_failed(struct stream *stream)
@@ -148,6 +135,8 @@ static enum stream_flow handshake_done(struct stream *stream)
 	tls->on = true;
 	stream->phase = STREAM_OPEN;
 	loop_timer_clear(&stream->timer);
+	if (tls_context_is_client(tls->context))
+		stream_tls_look_at_peer(stream);
 	struct view held = buf_view(&tls->held);
 	if (held.len > 0)
 		stream_tls_write(stream, held);
@@ -304,6 +293,9 @@ void stream_tls_free(struct stream *stream)
 	tls_context_unref(tls->context);
 	buf_clear(&tls->raw_kept);
 	buf_clear(&tls->held);
+	buf_clear(&tls->session_key);
+	mem_free(tls->server_name);
+	mem_free(tls->pkix_name);
 	mem_free(tls);
 	stream->tls = NULL;
 }
@@ -327,6 +319,11 @@ const char *stream_tls_cipher(const struct stream *stream)
 
 bool stream_tls_peer_verified(const struct stream *stream)
 {
-	return stream_is_tls(stream) && SSL_get0_peer_certificate(stream->tls->ssl) != NULL &&
-		SSL_get_verify_result(stream->tls->ssl) == X509_V_OK;
+	return stream_tls_facts(stream).pkix == TLS_PKIX_VERIFIED;
+}
+
+struct tls_facts stream_tls_facts(const struct stream *stream)
+{
+	static const struct tls_facts nothing = { .pkix_reason = "there is no certificate", .dane_reason = "" };
+	return stream_is_tls(stream) && stream->tls->has_facts ? stream->tls->facts : nothing;
 }

@@ -10,7 +10,7 @@
 
 static char folder[64];
 static const char *const names[] = { "ca.pem", "cert.pem", "key.pem", "rsa.pem", "rsa-key.pem", "other-ca.pem",
-	"locked-key.pem", "empty.pem", "text.pem" };
+	"locked-key.pem", "empty.pem", "text.pem", "expired.pem", "chain.pem", "self.pem" };
 
 const char *certificate_path(const char *name)
 {
@@ -39,12 +39,18 @@ static void write_key(const char *name, EVP_PKEY *key, const char *passphrase)
 	assert_int_equal(fclose(file), 0);
 }
 
-static void write_certificate(const char *name, X509 *certificate)
+static void append_certificate(const char *name, X509 *certificate)
 {
-	FILE *file = fopen(certificate_path(name), "w");
+	FILE *file = fopen(certificate_path(name), "a");
 	assert_non_null(file);
 	assert_int_equal(PEM_write_X509(file, certificate), 1);
 	assert_int_equal(fclose(file), 0);
+}
+
+static void write_certificate(const char *name, X509 *certificate)
+{
+	write_text(name, "");
+	append_certificate(name, certificate);
 }
 
 static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *value)
@@ -92,6 +98,18 @@ void certificates_make(void)
 	X509 *other_ca = make_certificate("another test authority", key, NULL, key, NULL);
 	X509 *certificate = make_certificate("mail.example.test", key, ca, ca_key, alt_names);
 	X509 *rsa = make_certificate("mail.example.test", rsa_key, ca, ca_key, alt_names);
+	/* Out of date by an hour; signed by itself, for another name. */
+	X509 *expired = make_certificate("mail.example.test", key, ca, ca_key, alt_names);
+	X509_gmtime_adj(X509_getm_notBefore(expired), -7200);
+	X509_gmtime_adj(X509_getm_notAfter(expired), -3600);
+	assert_true(X509_sign(expired, ca_key, EVP_sha256()) > 0);
+	X509 *self = make_certificate("mail.example.test", key, NULL, key, "DNS:elsewhere.example.test");
+	write_certificate("expired.pem", expired);
+	write_certificate("self.pem", self);
+	write_certificate("chain.pem", certificate);
+	append_certificate("chain.pem", ca);
+	X509_free(expired);
+	X509_free(self);
 	write_certificate("ca.pem", ca);
 	write_certificate("other-ca.pem", other_ca);
 	write_certificate("cert.pem", certificate);

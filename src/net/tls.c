@@ -13,6 +13,7 @@ struct tls_context {
 	atomic_uint references;
 	bool is_client;
 	enum tls_verify verify;
+	struct tls_sessions *sessions; /* client */
 };
 
 /* Forward secrecy and authenticated encryption first; what follows is for peers that have neither, and is better than
@@ -22,6 +23,10 @@ struct tls_context {
 	"!AESCCM:!3DES"
 /* The same for peers of another age: short keys and SHA-1 are allowed, too. */
 #define CIPHERS_OLD CIPHERS ":@SECLEVEL=0"
+
+/* Debian's default: keys of 112 bits at least, no SHA-1. */
+#define SECURITY_LEVEL 2
+#define SESSIONS_MAX 1000u
 
 const char *tls_take_reason(void)
 {
@@ -52,6 +57,12 @@ static bool set_strength(struct tls_context *context, int minimum)
 {
 	return SSL_CTX_set_min_proto_version(context->ssl, minimum) == 1 &&
 		SSL_CTX_set_cipher_list(context->ssl, minimum < TLS1_2_VERSION ? CIPHERS_OLD : CIPHERS) == 1;
+}
+
+void tls_demand_strength(SSL *ssl)
+{
+	ASSERT(SSL_set_min_proto_version(ssl, TLS1_2_VERSION) == 1 && SSL_set_cipher_list(ssl, CIPHERS) == 1);
+	SSL_set_security_level(ssl, SECURITY_LEVEL);
 }
 
 /* OpenSSL's sentences for a file that can't be opened help nobody: the system's do. */
@@ -109,11 +120,10 @@ static bool load_key(SSL_CTX *ssl, const char *certificate_file, const char *pat
 	return false;
 }
 
-static bool load_certificate(SSL_CTX *ssl, const struct tls_server_options *options)
+static bool load_certificate(SSL_CTX *ssl, const char *who, const char *path, const char *key_path)
 {
-	const char *path = options->certificate_file;
-	if (path == NULL || options->key_file == NULL) {
-		err_set(ERR_CONFIG, "a TLS server needs a certificate file and a key file");
+	if (path == NULL || key_path == NULL) {
+		err_set(ERR_CONFIG, "a TLS %s needs a certificate file and a key file", who);
 		return false;
 	}
 	if (!is_readable("TLS certificate file", path))
@@ -123,7 +133,7 @@ static bool load_certificate(SSL_CTX *ssl, const struct tls_server_options *opti
 			tls_take_reason());
 		return false;
 	}
-	return load_key(ssl, path, options->key_file);
+	return load_key(ssl, path, key_path);
 }
 
 static bool parse_version(const char *text, int *ret)
@@ -160,7 +170,7 @@ struct tls_context *tls_context_new_server(const struct tls_server_options *opti
 	SSL_CTX_set_num_tickets(context->ssl, 1);
 	SSL_CTX_set_session_id_context(context->ssl, session_context, sizeof session_context - 1);
 	ASSERT(set_strength(context, minimum));
-	if (!load_certificate(context->ssl, options)) {
+	if (!load_certificate(context->ssl, "server", options->certificate_file, options->key_file)) {
 		tls_context_unref(context);
 		return NULL;
 	}
@@ -184,19 +194,39 @@ static bool load_authorities(SSL_CTX *ssl, const char *path)
 	return false;
 }
 
-struct tls_context *tls_context_new_client(enum tls_verify verify, const char *ca_file)
+static void keep_sessions(struct tls_context *context, size_t max)
+{
+	context->sessions = tls_sessions_new(max > 0 ? max : SESSIONS_MAX);
+	/* OpenSSL's own cache knows neither for which host nor under which policy a session was made. */
+	SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(context->ssl, stream_tls_new_session);
+}
+
+struct tls_context *tls_context_new_client_with(const struct tls_client_options *options)
 {
 	ERR_clear_error();
-	struct tls_context *context = new_context(true, verify);
+	struct tls_context *context = new_context(true, options->verify);
+	bool required = options->verify == TLS_VERIFY_REQUIRED;
 	/* Who does not insist would fall back to clear text when the handshake fails: then any encryption is the better
 	 * one (RFC 7435 §3). */
-	ASSERT(set_strength(context, verify == TLS_VERIFY_REQUIRED ? TLS1_2_VERSION : TLS1_VERSION));
-	SSL_CTX_set_verify(context->ssl, verify == TLS_VERIFY_REQUIRED ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-	if (!load_authorities(context->ssl, ca_file)) {
+	ASSERT(set_strength(context, required ? TLS1_2_VERSION : TLS1_VERSION));
+	SSL_CTX_set_verify(context->ssl, required ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+	ASSERT(SSL_CTX_dane_enable(context->ssl) == 1);
+	keep_sessions(context, options->sessions_max);
+	bool has_certificate = options->certificate_file != NULL || options->key_file != NULL;
+	if (!load_authorities(context->ssl, options->ca_file) ||
+		(has_certificate &&
+			!load_certificate(
+				context->ssl, "client's certificate", options->certificate_file, options->key_file))) {
 		tls_context_unref(context);
 		return NULL;
 	}
 	return context;
+}
+
+struct tls_context *tls_context_new_client(enum tls_verify verify, const char *ca_file)
+{
+	return tls_context_new_client_with(&(struct tls_client_options){ .verify = verify, .ca_file = ca_file });
 }
 
 struct tls_context *tls_context_ref(struct tls_context *context)
@@ -210,7 +240,13 @@ void tls_context_unref(struct tls_context *context)
 	if (context == NULL || atomic_fetch_sub(&context->references, 1) > 1)
 		return;
 	SSL_CTX_free(context->ssl);
+	tls_sessions_free(context->sessions);
 	mem_free(context);
+}
+
+struct tls_sessions *tls_context_sessions(const struct tls_context *context)
+{
+	return context->sessions;
 }
 
 SSL_CTX *tls_context_ssl(const struct tls_context *context)
