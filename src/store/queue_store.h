@@ -24,6 +24,8 @@ enum { /* queue_recipient.flags */
 	QUEUE_BY_TRACE = 8,
 	QUEUE_QUARANTINE = 16, /* to the Junk folder of its mailbox */
 	QUEUE_NO_SRS = 32, /* the reverse-path is not rewritten (it is ours) */
+	QUEUE_RETURN =
+		64, /* an operator gave it up: not tried any more, it fails with last_reply, and its sender is told */
 };
 
 struct queue_recipient {
@@ -86,6 +88,10 @@ struct queue_outcome {
  * a deferral does not release a row that an operator held meanwhile. */
 enum err queue_store_settle(struct db *db, uint64_t message_id, size_t count, const struct queue_outcome *outcomes,
 	char ret_spool[64]) MUST_CHECK;
+
+/* The site that mail for a domain goes to (struct domain_route), written with its deferral: how operators name what is on disk. Both are kept in
+ * lower case; nothing is written when it is known already. */
+enum err queue_store_note_site(struct db *db, struct view domain, struct view site) MUST_CHECK;
 
 /* One recipient becomes others (an alias took its mailbox's place): its row goes and theirs, at least one, come. They take over its state, stream,
  * smart host, priority, deliver_by_ms and flags; their indexes follow the message's last and are at least `first_index`. What stands in

@@ -585,6 +585,21 @@ static void replaces_a_recipient(void **state)
 	assert_int_equal(rows(), 0);
 }
 
+static void notes_sites(void **state)
+{
+	(void)state;
+	must(queue_store_note_site(contract.db, VIEW("Example.COM"), VIEW("Google")));
+	must(queue_store_note_site(contract.db, VIEW("example.org"), VIEW("mx.example.org")));
+	must(queue_store_note_site(contract.db, VIEW("example.com"), VIEW("google")));
+	assert_int_equal(contract_int(contract.db,
+				 "SELECT COUNT(*) FROM domain_site WHERE (domain = 'example.com' AND site = 'google')"
+				 " OR (domain = 'example.org' AND site = 'mx.example.org')"),
+		2);
+	must(queue_store_note_site(contract.db, VIEW("example.com"), VIEW("outlook")));
+	assert_int_equal(contract_int(contract.db, "SELECT COUNT(*) FROM domain_site"), 2);
+	assert_int_equal(contract_int(contract.db, "SELECT COUNT(*) FROM domain_site WHERE site = 'google'"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -601,6 +616,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(acts_on_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(due_uses_the_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(replaces_a_recipient, setup, teardown),
+		cmocka_unit_test_setup_teardown(notes_sites, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

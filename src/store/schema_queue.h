@@ -6,6 +6,7 @@
  * recipient.stream and the columns after it are on the recipient, not the message: a column behind the content would be read through all of the
  * content's overflow pages.
  * suspension: kind is "site", "domain" or "stream"; until_ms 0: until resumed.
+ * domain_site: the site that mail for a domain went to when it was last deferred: a row per domain instead of a column per recipient.
  */
 #define MAIN_2(BYTES, KEY, SERIAL, CLUSTERED)                                                                          \
 	"ALTER TABLE recipient ADD COLUMN stream TEXT NOT NULL DEFAULT '';"                                            \
@@ -18,6 +19,9 @@
 	" name TEXT NOT NULL,"                                                                                         \
 	" until_ms BIGINT NOT NULL,"                                                                                   \
 	" reason TEXT NOT NULL,"                                                                                       \
-	" PRIMARY KEY (kind, name))" CLUSTERED ";"
+	" PRIMARY KEY (kind, name))" CLUSTERED ";"                                                                     \
+	"CREATE TABLE domain_site ("                                                                                   \
+	" domain TEXT NOT NULL PRIMARY KEY,"                                                                           \
+	" site TEXT NOT NULL)" CLUSTERED ";"
 
 #endif
