@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define PASSWORD_MAX_BYTES 1024u
+#define SECRET_MAX_BYTES 8192u
 
 struct config_memory *config_memory(const struct config *config)
 {
@@ -42,8 +42,11 @@ void config_unref(struct config *config)
 {
 	if (config == NULL || __atomic_sub_fetch(&config->references, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
-	for (size_t i = 0; i < config->smarthost_count; i++)
+	for (size_t i = 0; i < config->smarthost_count; i++) {
 		wipe(config->smarthosts[i].password);
+		wipe(config->smarthosts[i].oauth_client_secret);
+		wipe(config->smarthosts[i].oauth_refresh_token);
+	}
 	struct config_memory *memory = config_memory(config);
 	arena_clear(&memory->arena);
 	mem_free(memory);
@@ -119,33 +122,79 @@ static int read_file(const char *path, size_t max, struct buf *out)
 	return result;
 }
 
-static void load_password(struct config *config, size_t i, struct config_errors *errors)
+/* A secret that goes with a smart host: the first line of a file, or an environment variable. */
+struct secret {
+	const char *what; /* "password" */
+	const char *file, *variable; /* NULL: not there */
+	const char **ret;
+};
+
+static bool check_secret(const struct secret *secret, const char *kind, const char *name, struct view value,
+	unsigned line, struct config_errors *errors)
+{
+	const char *problem = value.len == 0         ? "is empty"
+		: value.len > SECRET_MAX_BYTES       ? "is too long"
+		: view_find(value, '\0') < value.len ? "has a NUL byte in it"
+						     : NULL;
+	if (problem != NULL)
+		config_errors_add(errors, line, "the %s in %s %.200s %s", secret->what, kind, name, problem);
+	return problem == NULL;
+}
+
+static void load_secret_file(struct config *config, size_t i, const struct secret *secret, struct config_errors *errors)
 {
 	struct config_memory *memory = config_memory(config);
-	const char *path = memory->password_files[i];
 	unsigned line = memory->smarthost_lines[i];
 	struct buf content = { 0 };
 	/* Room at once: growing would leave copies behind. */
-	if (buf_reserve(&content, PASSWORD_MAX_BYTES + 1) != ERR_OK)
+	if (buf_reserve(&content, SECRET_MAX_BYTES + 1) != ERR_OK)
 		return;
-	int error = read_file(path, PASSWORD_MAX_BYTES, &content);
-	struct view password = view_sub(buf_view(&content), 0, view_find(buf_view(&content), '\n'));
-	if (password.len > 0 && password.ptr[password.len - 1] == '\r')
-		password.len--;
+	int error = read_file(secret->file, SECRET_MAX_BYTES, &content);
+	struct view value = view_sub(buf_view(&content), 0, view_find(buf_view(&content), '\n'));
+	if (value.len > 0 && value.ptr[value.len - 1] == '\r')
+		value.len--;
 	if (error != 0)
-		config_errors_add(errors, line, "the password file %.200s of smarthost `%.64s` can't be read: %s", path,
-			config->smarthosts[i].name, strerror(error));
-	else if (content.len > PASSWORD_MAX_BYTES)
-		config_errors_add(
-			errors, line, "the password file %.200s is larger than %u bytes", path, PASSWORD_MAX_BYTES);
-	else if (password.len == 0)
-		config_errors_add(errors, line, "the password file %.200s has an empty first line", path);
-	else if (view_find(password, '\0') < password.len)
-		config_errors_add(errors, line, "the password file %.200s has a NUL byte in it", path);
-	else
-		config->smarthosts[i].password = config_copy(&memory->arena, password);
+		config_errors_add(errors, line, "the %s file %.200s of smarthost `%.64s` can't be read: %s",
+			secret->what, secret->file, config->smarthosts[i].name, strerror(error));
+	else if (content.len > SECRET_MAX_BYTES)
+		config_errors_add(errors, line, "the %s file %.200s is larger than %u bytes", secret->what,
+			secret->file, SECRET_MAX_BYTES);
+	else if (check_secret(secret, "the first line of file", secret->file, value, line, errors))
+		*secret->ret = config_copy(&memory->arena, value);
 	explicit_bzero(content.ptr, content.cap);
 	buf_clear(&content);
+}
+
+static void load_secret_variable(
+	struct config *config, size_t i, const struct secret *secret, struct config_errors *errors)
+{
+	struct config_memory *memory = config_memory(config);
+	unsigned line = memory->smarthost_lines[i];
+	const char *value = getenv(secret->variable);
+	if (value == NULL)
+		config_errors_add(errors, line,
+			"the environment variable %.128s, with the %s of smarthost `%.64s`, is not set",
+			secret->variable, secret->what, config->smarthosts[i].name);
+	else if (check_secret(secret, "environment variable", secret->variable, view_from_cstr(value), line, errors))
+		*secret->ret = config_copy(&memory->arena, view_from_cstr(value));
+}
+
+static void load_secrets(struct config *config, size_t i, struct config_errors *errors)
+{
+	const struct config_secrets *files = &config_memory(config)->secrets[i];
+	struct config_smarthost *s = &config->smarthosts[i];
+	const struct secret secrets[] = {
+		{ "password", files->password_file, s->password_env, &s->password },
+		{ "client secret", files->oauth_client_secret_file, s->oauth_client_secret_env,
+			&s->oauth_client_secret },
+		{ "refresh token", files->oauth_refresh_token_file, s->oauth_refresh_token_env,
+			&s->oauth_refresh_token },
+	};
+	for (size_t n = 0; n < sizeof secrets / sizeof secrets[0]; n++)
+		if (secrets[n].file != NULL)
+			load_secret_file(config, i, &secrets[n], errors);
+		else if (secrets[n].variable != NULL)
+			load_secret_variable(config, i, &secrets[n], errors);
 }
 
 struct config *config_load(const char *path, struct buf *ret_errors)
@@ -165,8 +214,7 @@ struct config *config_load(const char *path, struct buf *ret_errors)
 		config = parse(buf_view(&text), path, &errors);
 	buf_clear(&text);
 	for (size_t i = 0; config != NULL && i < config->smarthost_count; i++)
-		if (config_memory(config)->password_files[i] != NULL)
-			load_password(config, i, &errors);
+		load_secrets(config, i, &errors);
 	if (errors.count > 0) {
 		config_unref(config);
 		config = NULL;
@@ -180,40 +228,4 @@ const char *config_default_path(const char *argument)
 		return argument;
 	const char *environment = getenv("POSTRIDER_CONFIG");
 	return environment != NULL && environment[0] != '\0' ? environment : "/etc/postrider/postrider.conf";
-}
-
-static const struct config_smarthost *find_route(const struct config_memory *memory, struct view domain)
-{
-	size_t from = 0, to = memory->route_count;
-	while (from < to) {
-		size_t middle = from + (to - from) / 2;
-		int order = view_compare(memory->routes[middle].domain, domain);
-		if (order == 0)
-			return memory->routes[middle].smarthost;
-		if (order < 0)
-			from = middle + 1;
-		else
-			to = middle;
-	}
-	return NULL;
-}
-
-const struct config_smarthost *config_find_smarthost(const struct config *config, struct view domain)
-{
-	const struct config_memory *memory = config_memory(config);
-	uint8_t lower[256];
-	if (memory->route_count == 0)
-		return NULL;
-	const struct config_smarthost *found = NULL;
-	if (domain.len <= sizeof lower) {
-		for (size_t i = 0; i < domain.len; i++)
-			lower[i] = ascii_lower(domain.ptr[i]);
-		struct view rest = view_of(lower, domain.len);
-		found = find_route(memory, rest);
-		/* ".example.com" is for what is below example.com, the nearest parent first. */
-		for (size_t i = 1; found == NULL && i < rest.len; i++)
-			if (rest.ptr[i] == '.')
-				found = find_route(memory, view_from(rest, i));
-	}
-	return found != NULL ? found : find_route(memory, VIEW("*"));
 }

@@ -180,7 +180,7 @@ struct config_mta_sts {
 	enum config_sts_mode mode; /* off */
 	size_t mx_count;
 	const char *const *mx; /* hostname by default */
-	uint32_t max_age_s; /* a week */
+	int64_t max_age_ms; /* a week */
 };
 
 struct config_forwarding {
@@ -222,6 +222,7 @@ struct config_smarthost {
 	const char
 		*oauth_refresh_token; /* read from oauth_refresh_token_file or _env; NULL: client credentials grant */
 	const char *oauth_refresh_token_env;
+	const char *oauth_refresh_token_file; /* where it was read from: a new one may be written there */
 	const char *oauth_scope;
 	const char *certificate, *key; /* client certificate (PEM files) */
 	const char *ca_file; /* NULL: delivery.ca_file */
@@ -230,7 +231,7 @@ struct config_smarthost {
 	size_t sender_count;
 	const char *const *senders; /* only for these reverse-paths: "user@example.com", "@example.com"; none: all */
 	size_t domain_count;
-	const char *const *domains; /* recipient domains, "*" = all, ".example.com" = below */
+	const char *const *domains; /* recipient domains, "*" = all, ".example.com" = below; none: only by name */
 	uint32_t concurrency;
 };
 

@@ -18,6 +18,7 @@ static const char *const listener_names[LISTENER_KINDS] = {
 	[LISTENER_MX] = "mx",
 	[LISTENER_SUBMISSION] = "submission",
 	[LISTENER_SUBMISSIONS] = "submissions",
+	[LISTENER_HTTPS] = "https",
 };
 
 void *config_alloc(struct arena *arena, size_t size)
@@ -62,36 +63,106 @@ static void *listener_base(struct build *b, const struct config_section *section
 			return &b->config->listeners[i];
 		}
 	config_errors_add(b->errors, section->line,
-		"there is no kind of listener `%s`; write `listen mx`, `listen submission` or `listen submissions`",
+		"there is no kind of listener `%s`; write `listen mx`, `listen submission`, `listen submissions` or "
+		"`listen https`",
 		config_show(view_from_cstr(section->title)).text);
 	return NULL;
 }
 
-static size_t count_smarthosts(const struct config_source *source)
+/* Sections with a title of one's own: an array of structs each, in the order of the file. */
+struct titled {
+	const char *name;
+	size_t size, array_offset, count_offset;
+	uint32_t **(*lines)(struct config_memory *memory);
+};
+
+static uint32_t **smarthost_lines(struct config_memory *memory)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < source->section_count; i++)
-		n += strcmp(source->sections[i].kind->name, "smarthost") == 0;
-	return n;
+	return &memory->smarthost_lines;
+}
+static uint32_t **destination_lines(struct config_memory *memory)
+{
+	return &memory->destination_lines;
+}
+static uint32_t **egress_lines(struct config_memory *memory)
+{
+	return &memory->egress_lines;
+}
+static uint32_t **stream_lines(struct config_memory *memory)
+{
+	return &memory->stream_lines;
 }
 
-static void *smarthost_base(struct build *b, const struct config_section *section)
+#define TITLED(kind, array, count)                                                                                     \
+	{                                                                                                              \
+#kind, sizeof(struct config_##kind), offsetof(struct config, array), offsetof(struct config, count),   \
+			kind##_lines                                                                                   \
+	}
+static const struct titled titled[] = {
+	TITLED(smarthost, smarthosts, smarthost_count),
+	TITLED(destination, destinations, destination_count),
+	TITLED(egress, egresses, egress_count),
+	TITLED(stream, streams, stream_count),
+};
+
+static const struct titled *find_titled(const struct config_section *section)
 {
-	size_t i = b->config->smarthost_count++;
-	struct config_smarthost *s = &b->config->smarthosts[i];
-	b->memory->smarthost_lines[i] = section->line;
-	set_defaults(b, "smarthost", s);
-	s->name = config_copy(&b->memory->arena, view_from_cstr(section->title));
-	return s;
+	for (size_t i = 0; i < sizeof titled / sizeof titled[0]; i++)
+		if (strcmp(section->kind->name, titled[i].name) == 0)
+			return &titled[i];
+	return NULL;
 }
+
+static void *field_of(struct config *config, size_t offset)
+{
+	return (char *)config + offset;
+}
+
+static void make_arrays(struct build *b)
+{
+	struct arena *arena = &b->memory->arena;
+	for (size_t t = 0; t < sizeof titled / sizeof titled[0]; t++) {
+		size_t count = 1; /* none has an array, too */
+		for (size_t i = 0; i < b->source->section_count; i++)
+			count += find_titled(&b->source->sections[i]) == &titled[t];
+		*(void **)field_of(b->config, titled[t].array_offset) = config_alloc(arena, count * titled[t].size);
+		*titled[t].lines(b->memory) = config_alloc(arena, count * sizeof(uint32_t));
+		if (strcmp(titled[t].name, "smarthost") == 0)
+			b->memory->secrets = config_alloc(arena, count * sizeof *b->memory->secrets);
+	}
+}
+
+/* Names stand in keys, commands and tables beside other words: "mx/example.net@shop". The reader has looked at their letters. */
+#define TITLE_MAX_BYTES 64u
+
+static void check_title(struct build *b, const struct config_section *section)
+{
+	if (strlen(section->title) > TITLE_MAX_BYTES)
+		config_errors_add(b->errors, section->line, "`%s %s`: a name here has at most %u letters",
+			section->kind->name, config_show(view_from_cstr(section->title)).text, TITLE_MAX_BYTES);
+}
+
+static void *titled_base(struct build *b, const struct config_section *section)
+{
+	const struct titled *t = find_titled(section);
+	ASSERT(t != NULL);
+	size_t i = (*(size_t *)field_of(b->config, t->count_offset))++;
+	char *base = *(char **)field_of(b->config, t->array_offset) + i * t->size;
+	(*t->lines(b->memory))[i] = section->line;
+	set_defaults(b, t->name, base);
+	/* Each of these structs begins with its name. */
+	*(const char **)(void *)base = config_copy(&b->memory->arena, view_from_cstr(section->title));
+	if (strcmp(t->name, "smarthost") != 0)
+		check_title(b, section);
+	return base;
+}
+_Static_assert(offsetof(struct config_smarthost, name) == 0 && offsetof(struct config_destination, name) == 0 &&
+		offsetof(struct config_egress, name) == 0 && offsetof(struct config_stream, name) == 0,
+	"titled_base() writes the name");
 
 static void make_sections(struct build *b)
 {
-	struct arena *arena = &b->memory->arena;
-	size_t smarthosts = count_smarthosts(b->source);
-	b->config->smarthosts = config_alloc(arena, (smarthosts + 1) * sizeof *b->config->smarthosts);
-	b->memory->smarthost_lines = config_alloc(arena, (smarthosts + 1) * sizeof *b->memory->smarthost_lines);
-	b->memory->password_files = config_alloc(arena, (smarthosts + 1) * sizeof *b->memory->password_files);
+	make_arrays(b);
 	for (size_t i = 0; i < b->source->section_count; i++) {
 		const struct config_section *section = &b->source->sections[i];
 		if (!section->kind->has_title)
@@ -99,7 +170,7 @@ static void make_sections(struct build *b)
 		else if (strcmp(section->kind->name, "listen") == 0)
 			b->bases[i] = listener_base(b, section);
 		else
-			b->bases[i] = smarthost_base(b, section);
+			b->bases[i] = titled_base(b, section);
 	}
 }
 
@@ -175,6 +246,20 @@ static const char *in_data_folder(struct build *b, const char *name)
 	return copy;
 }
 
+/* A smart host that others name is for them alone, unless it says otherwise. */
+static bool is_named(const struct config *c, const char *name)
+{
+	struct view wanted = view_from_cstr(name);
+	for (size_t i = 0; i < c->stream_count; i++)
+		if (c->streams[i].smarthost != NULL && view_eq_nocase(view_from_cstr(c->streams[i].smarthost), wanted))
+			return true;
+	for (size_t i = 0; i < c->smarthost_count; i++)
+		for (size_t f = 0; f < c->smarthosts[i].fallback_count; f++)
+			if (view_eq_nocase(view_from_cstr(c->smarthosts[i].fallbacks[f]), wanted))
+				return true;
+	return false;
+}
+
 static void derive_smarthosts(struct build *b)
 {
 	static const uint16_t ports[] = {
@@ -182,13 +267,62 @@ static void derive_smarthosts(struct build *b)
 		[CONFIG_SMARTHOST_IMPLICIT] = 465,
 		[CONFIG_SMARTHOST_CLEAR] = 25,
 	};
+	static const char *const all[] = { "*" };
 	for (size_t i = 0; i < b->config->smarthost_count; i++) {
 		struct config_smarthost *s = &b->config->smarthosts[i];
 		if (s->port == 0)
 			s->port = ports[s->tls];
-		/* The field held the file's name so far; config_load() puts the password there. */
-		b->memory->password_files[i] = s->password;
-		s->password = NULL;
+		/* The fields held the files' names so far; config_load() puts the secrets there. */
+		struct config_secrets *secrets = &b->memory->secrets[i];
+		secrets->password_file = s->password;
+		secrets->oauth_client_secret_file = s->oauth_client_secret;
+		secrets->oauth_refresh_token_file = s->oauth_refresh_token_file = s->oauth_refresh_token;
+		s->password = s->oauth_client_secret = s->oauth_refresh_token = NULL;
+		if (s->domains == NULL && !is_named(b->config, s->name)) {
+			s->domains = all;
+			s->domain_count = 1;
+		}
+	}
+}
+
+static void derive_streams(struct build *b)
+{
+	for (size_t i = 0; i < b->config->stream_count; i++) {
+		struct config_stream *s = &b->config->streams[i];
+		s->egress_found = config_alloc(
+			&b->memory->arena, (s->egress_count + 1) * sizeof(struct config_egress *));
+		for (size_t e = 0; e < s->egress_count; e++)
+			s->egress_found[e] = config_egress_named(b->config, view_from_cstr(s->egress[e]));
+	}
+}
+
+static const char **one_name(struct build *b, const char *name)
+{
+	const char **list = config_alloc(&b->memory->arena, sizeof *list);
+	*list = name;
+	return list;
+}
+
+/* What is called by hostname unless it is said otherwise. */
+static void derive_names(struct build *b)
+{
+	struct config *c = b->config;
+	if (c->hostname == NULL)
+		return; /* config_check() says so */
+	if (c->authentication.authserv_id == NULL)
+		c->authentication.authserv_id = c->hostname;
+	if (c->reports.organization == NULL)
+		c->reports.organization = c->hostname;
+	if (c->reports.from == NULL) {
+		struct buf from = { 0 };
+		enum err err = buf_append_format(&from, "postmaster@%s", c->hostname);
+		ASSERT(err == ERR_OK);
+		c->reports.from = config_copy(&b->memory->arena, buf_view(&from));
+		buf_clear(&from);
+	}
+	if (c->mta_sts.mx_count == 0) {
+		c->mta_sts.mx = one_name(b, c->hostname);
+		c->mta_sts.mx_count = 1;
 	}
 }
 
@@ -197,16 +331,16 @@ static int by_domain(const void *a, const void *b)
 	return view_compare(((const struct config_route *)a)->domain, ((const struct config_route *)b)->domain);
 }
 
-/* All smart hosts' domains in one sorted table, so that finding one costs the same with ten as with ten thousand. */
+/* The domains of all smart hosts that are for every sender in one sorted table, so that finding one costs the same with ten as with ten thousand. */
 static void make_routes(struct build *b)
 {
 	size_t count = 0, n = 0;
 	for (size_t i = 0; i < b->config->smarthost_count; i++)
-		count += b->config->smarthosts[i].domain_count;
+		count += b->config->smarthosts[i].sender_count == 0 ? b->config->smarthosts[i].domain_count : 0;
 	struct config_route *routes = config_alloc(&b->memory->arena, (count + 1) * sizeof *routes);
 	for (size_t i = 0; i < b->config->smarthost_count; i++) {
 		const struct config_smarthost *s = &b->config->smarthosts[i];
-		for (size_t d = 0; d < s->domain_count; d++) {
+		for (size_t d = 0; s->sender_count == 0 && d < s->domain_count; d++) {
 			size_t len = strlen(s->domains[d]);
 			uint8_t *lower = config_alloc(&b->memory->arena, len + 1);
 			for (size_t at = 0; at < len; at++)
@@ -228,7 +362,9 @@ static void derive(struct build *b)
 		c->socket = in_data_folder(b, "submit.sock");
 	if (c->delivery.ehlo_name == NULL)
 		c->delivery.ehlo_name = c->hostname;
+	derive_names(b);
 	derive_smarthosts(b);
+	derive_streams(b);
 	make_routes(b);
 }
 

@@ -45,7 +45,8 @@ static void put_number(struct writer *w, enum config_type type, uint64_t n)
 /* A key's value as one would write it. */
 static void put_value(struct writer *w, const struct config_key *key, const char *value)
 {
-	if (key->type == CONFIG_U16 || key->type == CONFIG_U32 || key->type == CONFIG_BOOL)
+	if (key->type == CONFIG_U16 || key->type == CONFIG_U32 || key->type == CONFIG_BOOL || key->type == CONFIG_I32 ||
+		key->type == CONFIG_U32_LIST)
 		put(w, value);
 	else
 		put_quoted(w, value);
@@ -64,6 +65,10 @@ static const char *const type_names[CONFIG_TYPES] = {
 	[CONFIG_PASSWORD_FILE] = "a file",
 	[CONFIG_IPV4] = "an IPv4 address",
 	[CONFIG_IPV6] = "an IPv6 address",
+	[CONFIG_I32] = "a number",
+	[CONFIG_DATE] = "a date such as \"2026-12-01\"",
+	[CONFIG_U32_LIST] = "a list of numbers",
+	[CONFIG_RATE_LIST] = "rates such as \"20/s\", \"1000/m\", \"5000/h\" or \"100000/d\"",
 	[CONFIG_TEXT_LIST] = "a list of texts",
 	[CONFIG_LISTEN_LIST] = "addresses and ports, such as \"*:25\", \"192.0.2.1:25\" or \"[2001:db8::1]:25\"",
 	[CONFIG_RANGE_LIST] = "addresses or networks, such as \"192.0.2.1\", \"10.0.0.0/8\" or \"2001:db8::/32\"",
@@ -78,8 +83,8 @@ static void put_values(struct writer *w, const struct config_key *key)
 			put(w, key->choices[i]);
 		}
 	if (key->maximum > 0) {
-		put(w, " from ");
-		put_number(w, key->type, key->minimum);
+		put(w, key->type == CONFIG_I32 ? " from -" : " from ");
+		put_number(w, key->type, key->type == CONFIG_I32 ? key->maximum : key->minimum);
 		put(w, " to ");
 		put_number(w, key->type, key->maximum);
 	}
@@ -208,18 +213,33 @@ static void put_plain_sections(struct writer *w)
 	}
 }
 
-static void put_smarthost(struct writer *w)
+/* A titled section as a comment to be opened; what must be set in it is. */
+static void put_closed_section(struct writer *w, const char *intro, const char *section, const char *title)
 {
 	size_t count;
 	const struct config_key *keys = config_keys(&count);
-	put(w,
-		"\n# To send through another server (a provider's relay, for example), take away one # from these "
-		"lines:\n"
-		"#smarthost provider {\n");
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(keys[i].section, "smarthost") == 0)
-			put_key(w, &keys[i], "#\t", strcmp(keys[i].name, "host") == 0 ? keys[i].example : NULL);
+	put(w, "\n# ");
+	put(w, intro);
+	put(w, ", take away one # from these lines:\n#");
+	put(w, section);
+	put(w, " ");
+	put(w, title);
+	put(w, " {\n");
+	for (size_t i = 0; i < count; i++) {
+		bool must = keys[i].default_note != NULL && strcmp(keys[i].default_note, "must be set") == 0;
+		if (strcmp(keys[i].section, section) == 0)
+			put_key(w, &keys[i], "#\t", must ? keys[i].example : NULL);
+	}
 	put(w, "#}\n");
+}
+
+static void put_closed_sections(struct writer *w)
+{
+	put_closed_section(
+		w, "To send through another server (a provider's relay, for example)", "smarthost", "provider");
+	put_closed_section(w, "To insist on encryption with some domains", "destination", "partners");
+	put_closed_section(w, "To send from an address of its own", "egress", "ip1");
+	put_closed_section(w, "To keep a class of mail (a shop's, for example) apart from the rest", "stream", "shop");
 }
 
 enum err config_template(
@@ -242,6 +262,6 @@ enum err config_template(
 	}
 	put_listeners(&w, tls);
 	put_plain_sections(&w);
-	put_smarthost(&w);
+	put_closed_sections(&w);
 	return w.err;
 }

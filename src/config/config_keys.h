@@ -21,6 +21,10 @@ enum config_type {
 	CONFIG_PASSWORD_FILE, /* const char *: the path; config_load() puts the content in its place */
 	CONFIG_IPV4, /* struct net_address, port 0 */
 	CONFIG_IPV6,
+	CONFIG_I32, /* from -maximum to maximum */
+	CONFIG_DATE, /* int64_t, Unix time of its 00:00 UTC */
+	CONFIG_U32_LIST, /* uint32_t * */
+	CONFIG_RATE_LIST, /* struct config_rate * */
 	CONFIG_TEXT_LIST, /* const char *const * */
 	CONFIG_LISTEN_LIST, /* struct net_address * */
 	CONFIG_RANGE_LIST, /* struct net_range * */
@@ -32,7 +36,7 @@ struct config_key {
 	const char *name;
 	const char *default_text; /* as one would write it; NULL: unset */
 	enum config_type type;
-	size_t offset; /* in struct config, config_listener (listen) or config_smarthost (smarthost) */
+	size_t offset; /* in struct config, or in the struct of a titled section: config_listener (listen), config_smarthost (smarthost) … */
 	size_t count_offset; /* of a list's size_t count */
 	uint64_t minimum, maximum; /* of numbers: plain, ms, bytes */
 	const char *const *choices; /* NULL-terminated */

@@ -16,7 +16,7 @@
 #define CONFIG_ERRORS_MAX 50u
 /* More than any file of that size can need: at most 128 Ki values of two bytes, each with its address or text. */
 #define CONFIG_ARENA_BYTES ((size_t)128 * 1024 * 1024)
-#define CONFIG_SMARTHOSTS_MAX 1000u
+#define CONFIG_SECTIONS_MAX 1000u
 
 /* Errors on their way to the caller: collected with their lines, then written in the order of the lines. */
 struct config_error {
@@ -77,10 +77,13 @@ struct config_route {
 	struct view domain; /* as in smarthost.domains, lower case */
 	const struct config_smarthost *smarthost;
 };
+struct config_secrets { /* files; NULL: none */
+	const char *password_file, *oauth_client_secret_file, *oauth_refresh_token_file;
+};
 struct config_memory {
 	struct arena arena;
-	const char **password_files; /* one per smarthost; NULL: none */
-	uint32_t *smarthost_lines;
+	struct config_secrets *secrets; /* one per smarthost */
+	uint32_t *smarthost_lines, *destination_lines, *egress_lines, *stream_lines;
 	uint32_t listener_lines[LISTENER_KINDS];
 	size_t route_count;
 	struct config_route *routes; /* sorted by domain */
@@ -118,5 +121,19 @@ const char *config_check_host(struct view value);
 const char *config_check_login(struct view value);
 const char *config_check_pattern(struct view value);
 const char *config_check_dns_server(struct view value);
+const char *config_check_env(struct view value);
+const char *config_check_url(struct view value);
+const char *config_check_text(struct view value);
+const char *config_check_address_pattern(struct view value);
+const char *config_check_account_pattern(struct view value);
+const char *config_check_listener(struct view value);
+const char *config_check_header_rule(struct view value);
+const char *config_check_selector(struct view value);
+const char *config_check_mx_pattern(struct view value);
+const char *config_check_folder(struct view value);
+
+/* config_check_sections.c: what the titled sections say of each other. */
+void config_check_smarthosts(const struct config *config, struct config_errors *errors);
+void config_check_streams(const struct config *config, struct config_errors *errors);
 
 #endif

@@ -275,9 +275,9 @@ static int on_section_end(cfg_t *cfg, cfg_opt_t *opt)
 	cfg_t *section = count > 0 ? cfg_opt_getnsec(opt, count - 1) : NULL;
 	if (section != NULL)
 		note_section(section);
-	if (count > CONFIG_SMARTHOSTS_MAX) {
+	if (count > CONFIG_SECTIONS_MAX) {
 		config_errors_add(reader->errors, line_of(cfg), "there are more than %u sections of this kind",
-			CONFIG_SMARTHOSTS_MAX);
+			CONFIG_SECTIONS_MAX);
 		reader->stopped = true;
 		return -1;
 	}
@@ -307,13 +307,13 @@ static size_t make_options(const struct config_section_kind *kind, cfg_opt_t *re
 	return n;
 }
 
-#define OPTIONS_MAX (SECTION_KEYS_MAX + UNKNOWN_MAX + 16)
+#define OPTIONS_MAX (SECTION_KEYS_MAX + UNKNOWN_MAX + 32)
 
 static void read_once(const char *text)
 {
 	size_t kind_count, n = 0;
 	const struct config_section_kind *kinds = config_section_kinds(&kind_count);
-	ASSERT(kind_count <= 16);
+	ASSERT(kind_count <= 32);
 	cfg_opt_t *options = mem_alloc_array((kind_count + 1) * OPTIONS_MAX, sizeof *options);
 	cfg_opt_t *top = options + kind_count * OPTIONS_MAX;
 	for (size_t i = 0; i < kind_count; i++) {

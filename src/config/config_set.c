@@ -198,6 +198,47 @@ static bool set_range_list(struct target *t)
 	return true;
 }
 
+static bool set_i32(struct target *t)
+{
+	bool negative = t->value.len > 0 && t->value.ptr[0] == '-';
+	uint64_t n;
+	if (view_parse_u64(view_from(t->value, negative ? 1 : 0), t->key->maximum, &n) != ERR_OK)
+		return false;
+	*(int32_t *)t->field = negative ? -(int32_t)n : (int32_t)n;
+	return true;
+}
+
+static bool set_date(struct target *t)
+{
+	return config_parse_date(t->value, t->field) == ERR_OK;
+}
+
+static bool set_u32_list(struct target *t)
+{
+	uint32_t *array = list_array(t, 1, sizeof *array);
+	uint64_t n;
+	if (view_parse_u64(t->value, UINT32_MAX, &n) != ERR_OK || !in_range(t, n))
+		return false;
+	array[(*list_count(t))++] = (uint32_t)n;
+	return true;
+}
+
+#define RATES_MAX 4u
+
+static bool set_rate_list(struct target *t)
+{
+	struct config_rate *array = list_array(t, 1, sizeof *array), rate;
+	if (config_parse_rate(t->value, &rate.count, &rate.per_ms) != ERR_OK)
+		return false;
+	if (*list_count(t) == RATES_MAX) {
+		if (buf_append_format(&t->why, "there are more than %u rates here", RATES_MAX) != ERR_OK)
+			buf_reset(&t->why);
+		return false;
+	}
+	array[(*list_count(t))++] = rate;
+	return true;
+}
+
 static const set_function set_functions[CONFIG_TYPES] = {
 	[CONFIG_U16] = set_u16,
 	[CONFIG_U32] = set_u32,
@@ -211,6 +252,10 @@ static const set_function set_functions[CONFIG_TYPES] = {
 	[CONFIG_PASSWORD_FILE] = set_text,
 	[CONFIG_IPV4] = set_ipv4,
 	[CONFIG_IPV6] = set_ipv6,
+	[CONFIG_I32] = set_i32,
+	[CONFIG_DATE] = set_date,
+	[CONFIG_U32_LIST] = set_u32_list,
+	[CONFIG_RATE_LIST] = set_rate_list,
 	[CONFIG_TEXT_LIST] = set_text_list,
 	[CONFIG_LISTEN_LIST] = set_listen_list,
 	[CONFIG_RANGE_LIST] = set_range_list,

@@ -119,6 +119,48 @@ enum err config_parse_bool(struct view text, bool *ret)
 	return ERR_SYNTAX;
 }
 
+static unsigned days_of_month(unsigned year, unsigned month)
+{
+	static const uint8_t days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+	return days[month - 1] + (leap && month == 2 ? 1u : 0u);
+}
+
+enum err config_parse_date(struct view text, int64_t *ret_s)
+{
+	uint64_t year, month, day;
+	if (text.len != 10 || text.ptr[4] != '-' || text.ptr[7] != '-' ||
+		view_parse_u64(view_sub(text, 0, 4), 9999, &year) != ERR_OK ||
+		view_parse_u64(view_sub(text, 5, 2), 12, &month) != ERR_OK ||
+		view_parse_u64(view_sub(text, 8, 2), 31, &day) != ERR_OK)
+		return ERR_SYNTAX;
+	if (year < 1970 || month == 0 || day == 0 || day > days_of_month((unsigned)year, (unsigned)month))
+		return ERR_SYNTAX;
+	int64_t days = (int64_t)day - 1;
+	for (unsigned y = 1970; y < year; y++)
+		days += 337 + days_of_month(y, 2);
+	for (unsigned m = 1; m < month; m++)
+		days += days_of_month((unsigned)year, m);
+	*ret_s = days * 86400;
+	return ERR_OK;
+}
+
+enum err config_parse_rate(struct view text, uint32_t *ret_count, uint32_t *ret_per_ms)
+{
+	size_t slash = view_find(text, '/');
+	uint64_t n;
+	const struct unit *unit = find_unit(duration_units, sizeof duration_units / sizeof duration_units[0],
+		view_trim(view_from(text, slash + 1)));
+	if (slash >= text.len || unit == NULL || unit->factor < 1000 || unit->factor > 86400000u)
+		return ERR_SYNTAX;
+	enum err err = view_parse_u64(view_trim(view_sub(text, 0, slash)), 1000000000, &n);
+	if (err != ERR_OK || n == 0)
+		return err != ERR_OK ? err : ERR_SYNTAX;
+	*ret_count = (uint32_t)n;
+	*ret_per_ms = (uint32_t)unit->factor;
+	return ERR_OK;
+}
+
 static enum err append_amount(struct buf *out, uint64_t n, const char *unit)
 {
 	enum err err = buf_append_u64(out, n);

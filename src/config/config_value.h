@@ -11,6 +11,11 @@ enum err config_parse_size(struct view text, uint64_t *ret_bytes) MUST_CHECK;
 /* yes, no, true, false, on, off, in either case. */
 enum err config_parse_bool(struct view text, bool *ret) MUST_CHECK;
 
+/* "2026-12-01": the Unix time of its 00:00 UTC, from 1970 to 9999. ERR_SYNTAX. */
+enum err config_parse_date(struct view text, int64_t *ret_s) MUST_CHECK;
+/* "20/s", "1000/m", "5000/h", "100000/d": above 0. ERR_SYNTAX, ERR_LIMIT. */
+enum err config_parse_rate(struct view text, uint32_t *ret_count, uint32_t *ret_per_ms) MUST_CHECK;
+
 /* The shortest such text that parses to just this value. */
 enum err config_format_duration(uint64_t ms, struct buf *out) MUST_CHECK;
 enum err config_format_size(uint64_t bytes, struct buf *out) MUST_CHECK;
