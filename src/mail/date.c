@@ -208,3 +208,81 @@ enum err date_parse(struct view text, int64_t *ret_ms)
 	*ret_ms = (days * DAY_SECONDS + hour * 3600 + minute * 60 + second - zone * 60) * 1000;
 	return ERR_OK;
 }
+
+/* ---- RFC 3339 ---- */
+
+enum err date_format_rfc3339(int64_t wall_ms, struct buf *out)
+{
+	int64_t seconds = wall_ms / 1000 - (wall_ms % 1000 < 0);
+	int64_t days = seconds / DAY_SECONDS - (seconds % DAY_SECONDS < 0);
+	if (days < days_from_date(YEAR_MIN, 1, 1) || days > days_from_date(YEAR_MAX, 12, 31))
+		return err_set(ERR_LIMIT, "the date has no year of four digits");
+	int64_t year, of_day = seconds - days * DAY_SECONDS;
+	int month, day;
+	date_from_days(days, &year, &month, &day);
+	return buf_append_format(out, "%04d-%02d-%02dT%02d:%02d:%02dZ", (int)year, month, day, (int)(of_day / 3600),
+		(int)(of_day / 60 % 60), (int)(of_day % 60));
+}
+
+/* Exactly so many digits, and then one of the bytes of `ends` (none: nothing is taken behind them). */
+static bool take_fixed(struct view *rest, size_t digits, int64_t min, int64_t max, const char *ends, int64_t *ret)
+{
+	uint64_t n;
+	if (rest->len < digits || view_parse_u64(view_sub(*rest, 0, digits), (uint64_t)max, &n) != ERR_OK ||
+		(int64_t)n < min)
+		return false;
+	*ret = (int64_t)n;
+	*rest = view_from(*rest, digits);
+	struct view allowed = view_from_cstr(ends);
+	if (allowed.len == 0)
+		return true;
+	if (rest->len == 0 || view_find(allowed, rest->ptr[0]) == allowed.len)
+		return false;
+	*rest = view_from(*rest, 1);
+	return true;
+}
+
+static bool take_fraction(struct view *rest, int64_t *ret_ms)
+{
+	*ret_ms = 0;
+	if (rest->len == 0 || rest->ptr[0] != '.')
+		return true;
+	*rest = view_from(*rest, 1);
+	struct view digits = take_run(rest, true);
+	for (size_t i = 0; i < 3; i++)
+		*ret_ms = *ret_ms * 10 + (i < digits.len ? digits.ptr[i] - '0' : 0);
+	return digits.len > 0;
+}
+
+static bool take_offset(struct view *rest, int64_t *ret_minutes)
+{
+	int64_t hours = 0, minutes = 0;
+	uint8_t sign = rest->len > 0 ? rest->ptr[0] : 0;
+	*rest = view_from(*rest, 1);
+	*ret_minutes = 0;
+	if (sign == 'Z' || sign == 'z')
+		return true;
+	if ((sign != '+' && sign != '-') || !take_fixed(rest, 2, 0, 23, ":", &hours) ||
+		!take_fixed(rest, 2, 0, 59, "", &minutes))
+		return false;
+	*ret_minutes = (hours * 60 + minutes) * (sign == '-' ? -1 : 1);
+	return true;
+}
+
+enum err date_parse_rfc3339(struct view text, int64_t *ret_ms)
+{
+	int64_t year, month, day, hour, minute, second, fraction_ms, offset_minutes;
+	struct view rest = text;
+	bool fine = take_fixed(&rest, 4, YEAR_MIN, YEAR_MAX, "-", &year) && take_fixed(&rest, 2, 1, 12, "-", &month) &&
+		take_fixed(&rest, 2, 1, 31, "Tt", &day) && take_fixed(&rest, 2, 0, 23, ":", &hour) &&
+		take_fixed(&rest, 2, 0, 59, ":", &minute) && take_fixed(&rest, 2, 0, 60, "", &second) &&
+		take_fraction(&rest, &fraction_ms) && take_offset(&rest, &offset_minutes) && rest.len == 0;
+	if (!fine)
+		return err_set(ERR_SYNTAX, "not a date-time of RFC 3339");
+	if (day > days_in_month(year, (int)month))
+		return err_set(ERR_SYNTAX, "there is no such day");
+	int64_t days = days_from_date(year, (int)month, (int)day);
+	int64_t seconds = days * DAY_SECONDS + hour * 3600 + minute * 60 + (second < 60 ? second : 59);
+	*ret_ms = (seconds - offset_minutes * 60) * 1000 + fraction_ms;
+	return ERR_OK;
+}

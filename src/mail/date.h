@@ -13,4 +13,9 @@ enum err date_format(int64_t wall_ms, int zone_minutes, struct buf *out) MUST_CH
  * ERR_SYNTAX; *ret_ms is Unix time. */
 enum err date_parse(struct view text, int64_t *ret_ms) MUST_CHECK;
 
+/* The Internet's own form (RFC 3339 §5.6): "2026-11-23T14:39:00Z", cut to the second. ERR_LIMIT as above. */
+enum err date_format_rfc3339(int64_t wall_ms, struct buf *out) MUST_CHECK;
+/* The same with any offset and with fractions of seconds; a leap second counts as the one before it. ERR_SYNTAX. */
+enum err date_parse_rfc3339(struct view text, int64_t *ret_ms) MUST_CHECK;
+
 #endif

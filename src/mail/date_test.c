@@ -106,11 +106,60 @@ static void test_all_days(void **state)
 	buf_clear(&out);
 }
 
+static void test_rfc3339(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		int64_t ms; /* -1: ERR_SYNTAX */
+		const char *back; /* NULL: the text itself */
+	} cases[] = {
+		{ "2026-11-23T14:39:00Z", 1795444740000, NULL },
+		{ "1970-01-01T00:00:00Z", 0, NULL },
+		{ "9999-12-31T23:59:59Z", 253402300799000, NULL },
+		{ "2026-11-23t15:39:00+01:00", 1795444740000, "2026-11-23T14:39:00Z" },
+		{ "2026-11-23T05:09:00.9999-09:30", 1795444740999, "2026-11-23T14:39:00Z" },
+		{ "2026-11-23T14:39:00.5z", 1795444740500, "2026-11-23T14:39:00Z" },
+		{ "2000-02-29T23:59:60Z", 951868799000, "2000-02-29T23:59:59Z" },
+		{ "", -1, NULL },
+		{ "2026-11-23", -1, NULL },
+		{ "2026-11-23 14:39:00Z", -1, NULL },
+		{ "2026-11-23T14:39:00", -1, NULL },
+		{ "2026-11-23T14:39Z", -1, NULL },
+		{ "2026-11-23T14:39:00.Z", -1, NULL },
+		{ "2026-11-23T14:39:00Zx", -1, NULL },
+		{ "2026-11-23T24:00:00Z", -1, NULL },
+		{ "2026-11-23T14:39:00+0100", -1, NULL },
+		{ "2026-13-01T00:00:00Z", -1, NULL },
+		{ "2026-02-29T00:00:00Z", -1, NULL },
+		{ "2026-11-31T00:00:00Z", -1, NULL },
+		{ "2026-00-01T00:00:00Z", -1, NULL },
+		{ "+026-11-23T14:39:00Z", -1, NULL },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct buf out = { 0 };
+		int64_t ms = -2;
+		struct view text = view_from_cstr(cases[i].text);
+		assert_err(cases[i].text, date_parse_rfc3339(text, &ms), cases[i].ms < 0 ? ERR_SYNTAX : ERR_OK);
+		assert_int_equal(ms, cases[i].ms < 0 ? -2 : cases[i].ms);
+		if (cases[i].ms >= 0) {
+			assert_err(cases[i].text, date_format_rfc3339(ms, &out), ERR_OK);
+			assert_text(cases[i].text, buf_view(&out), cases[i].back ? cases[i].back : cases[i].text);
+		}
+		buf_clear(&out);
+	}
+	struct buf out = { 0 };
+	assert_int_equal(date_format_rfc3339(INT64_MAX, &out), ERR_LIMIT);
+	assert_int_equal(date_format_rfc3339(253402300800000, &out), ERR_LIMIT);
+	assert_int_equal(out.len, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_rfc3339),
 		cmocka_unit_test(test_all_days),
 	};
 	return cmocka_run_group_tests_name("date", tests, NULL, NULL);

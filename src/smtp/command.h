@@ -17,6 +17,10 @@ bool smtp_command_keyword(struct view *arguments, struct view keyword);
 /* What this listener offered, and so what a parameter may ask for. */
 struct smtp_command_offer {
 	bool dsn, smtputf8, binarymime, auth;
+	bool requiretls, mt_priority, deliver_by;
+	uint32_t deliver_by_min_s;
+	uint32_t hold_max_s; /* 0: FUTURERELEASE is not offered */
+	int64_t wall_ms; /* Unix time now */
 	uint64_t message_size_max_bytes; /* 0: no limit */
 };
 

@@ -1,4 +1,5 @@
 /* The parameters of MAIL and RCPT: one table, one function each. */
+#include "mail/date.h"
 #include "mail/encode.h"
 #include "smtp/command.h"
 
@@ -109,6 +110,95 @@ static const char *parse_auth(const struct target *target, struct view value)
 	return decode(target, value, &target->mail->auth) ? NULL : BAD_VALUE;
 }
 
+/* RFC 8689 §2: a promise that is kept only inside TLS, so only there is the word known. */
+static const char *parse_requiretls(const struct target *target, struct view value)
+{
+	(void)value;
+	if (!target->offer->requiretls)
+		return UNKNOWN;
+	target->mail->requiretls = true;
+	return NULL;
+}
+
+/* RFC 6710 §3: priority-value = (["-"] NZDIGIT) / "0" */
+static const char *parse_priority(const struct target *target, struct view value)
+{
+	if (!target->offer->mt_priority)
+		return UNKNOWN;
+	bool negative = value.ptr[0] == '-';
+	struct view digit = view_from(value, negative);
+	uint64_t n;
+	if (digit.len != 1 || view_parse_u64(digit, 9, &n) != ERR_OK || (negative && n == 0))
+		return BAD_VALUE;
+	target->mail->has_priority = true;
+	target->mail->priority = negative ? -(int32_t)n : (int32_t)n;
+	return NULL;
+}
+
+/* RFC 2852 §4: by-value = by-time ";" by-mode [by-trace]; by-time = ["-" / "+"] 1*9DIGIT; by-mode = "N" / "R"; by-trace = "T" */
+static const char *parse_by(const struct target *target, struct view value)
+{
+	struct smtp_mail_parameters *mail = target->mail;
+	if (!target->offer->deliver_by)
+		return UNKNOWN;
+	size_t semicolon = view_find(value, ';');
+	struct view mode = view_from(value, semicolon + 1);
+	bool sign = value.ptr[0] == '-' || value.ptr[0] == '+';
+	struct view digits = view_sub(value, sign, semicolon - (semicolon > 0 && sign));
+	uint64_t n;
+	if (digits.len > 9 || view_parse_u64(digits, 999999999, &n) != ERR_OK || mode.len == 0 || mode.len > 2 ||
+		(mode.len == 2 && mode.ptr[1] != 'T' && mode.ptr[1] != 't'))
+		return BAD_VALUE;
+	if (mode.ptr[0] == 'R' || mode.ptr[0] == 'r')
+		mail->by_return = true;
+	else if (mode.ptr[0] != 'N' && mode.ptr[0] != 'n')
+		return BAD_VALUE;
+	mail->has_by = true;
+	mail->by_trace = mode.len == 2;
+	mail->by_s = value.ptr[0] == '-' ? -(int32_t)n : (int32_t)n;
+	/* What is to be returned if it does not get there in no time would always be returned. */
+	if (mail->by_return && mail->by_s <= 0)
+		return "501 5.5.4 BY with mode R needs a time above 0";
+	if (mail->by_return && (uint32_t)mail->by_s < target->offer->deliver_by_min_s)
+		return "555 5.5.4 BY is below the minimum that DELIVERBY offers";
+	return NULL;
+}
+
+#define HOLD_TWICE "501 5.5.4 Either HOLDFOR or HOLDUNTIL"
+#define HOLD_TOO_LONG "501 5.5.4 The message can't be held that long"
+
+static const char *parse_hold_for(const struct target *target, struct view value)
+{
+	uint64_t n;
+	if (target->offer->hold_max_s == 0)
+		return UNKNOWN;
+	if (target->mail->hold_until_ms != 0)
+		return HOLD_TWICE;
+	if (value.len > 9 || view_parse_u64(value, 999999999, &n) != ERR_OK || n == 0)
+		return BAD_VALUE;
+	if (n > target->offer->hold_max_s)
+		return HOLD_TOO_LONG;
+	target->mail->hold_until_ms = target->offer->wall_ms + (int64_t)n * 1000;
+	return NULL;
+}
+
+static const char *parse_hold_until(const struct target *target, struct view value)
+{
+	int64_t until_ms;
+	if (target->offer->hold_max_s == 0)
+		return UNKNOWN;
+	if (target->mail->hold_until_ms != 0)
+		return HOLD_TWICE;
+	if (date_parse_rfc3339(value, &until_ms) != ERR_OK)
+		return BAD_VALUE;
+	if (until_ms <= target->offer->wall_ms)
+		return "501 5.5.4 HOLDUNTIL is in the past";
+	if (until_ms > target->offer->wall_ms + (int64_t)target->offer->hold_max_s * 1000)
+		return HOLD_TOO_LONG;
+	target->mail->hold_until_ms = until_ms;
+	return NULL;
+}
+
 static const char *parse_notify(const struct target *target, struct view value)
 {
 	static const struct {
@@ -191,6 +281,11 @@ static const struct parameter mail_parameters[] = {
 	{ NAME("RET"), true, parse_ret },
 	{ NAME("ENVID"), true, parse_envid },
 	{ NAME("AUTH"), true, parse_auth },
+	{ NAME("REQUIRETLS"), false, parse_requiretls },
+	{ NAME("MT-PRIORITY"), true, parse_priority },
+	{ NAME("BY"), true, parse_by },
+	{ NAME("HOLDFOR"), true, parse_hold_for },
+	{ NAME("HOLDUNTIL"), true, parse_hold_until },
 };
 static const struct parameter rcpt_parameters[] = {
 	{ NAME("NOTIFY"), true, parse_notify },
@@ -245,7 +340,12 @@ const char *smtp_command_mail_parameters(struct view parameters, const struct sm
 {
 	struct target target = { .offer = offer, .scratch = scratch, .mail = ret };
 	*ret = (struct smtp_mail_parameters){ 0 };
-	return parse_all(parameters, &target, mail_parameters, sizeof mail_parameters / sizeof *mail_parameters);
+	const char *refusal = parse_all(
+		parameters, &target, mail_parameters, sizeof mail_parameters / sizeof *mail_parameters);
+	/* It would be returned before anybody tried to deliver it. */
+	if (refusal == NULL && ret->by_return && ret->hold_until_ms > offer->wall_ms + (int64_t)ret->by_s * 1000)
+		refusal = "501 5.5.4 The message would be released after the time given with BY";
+	return refusal;
 }
 
 const char *smtp_command_rcpt_parameters(struct view parameters, const struct smtp_command_offer *offer,

@@ -34,6 +34,13 @@ struct smtp_receiver_options {
 	bool auth_without_tls; /* loopback tests only: also offer it in clear */
 	bool normalise_line_ends; /* trusted networks: bare CR or LF in message data becomes CRLF instead of 5xx */
 	bool smtputf8, chunking, dsn; /* offer SMTPUTF8; CHUNKING and BINARYMIME; DSN */
+	bool requiretls; /* offer REQUIRETLS (RFC 8689), while TLS is active */
+	bool mt_priority; /* offer MT-PRIORITY (RFC 6710); what a client may ask for is the owner's to judge */
+	bool deliver_by; /* offer DELIVERBY (RFC 2852) */
+	uint32_t deliver_by_min_s; /* its minimum for mode R, advertised; 0 = none */
+	uint32_t
+		hold_max_s; /* offer FUTURERELEASE (RFC 4865) up to so long, on a submission listener; 0 = not offered */
+	int64_t wall_offset_ms; /* Unix time minus the clock that the engine is told: for HOLDUNTIL */
 	/* Limits and times: 0 = none. */
 	uint64_t message_size_max_bytes;
 	uint32_t recipients_max; /* RCPT commands per transaction: 452 4.5.3 beyond; advertised in LIMITS RCPTMAX */
@@ -80,6 +87,13 @@ struct smtp_mail_parameters {
 	struct view envid; /* decoded xtext, RFC 3461 §4.4; empty if absent */
 	bool has_auth; /* AUTH= was given (RFC 4954 §5) */
 	struct view auth; /* decoded; "" for <> */
+	bool requiretls; /* RFC 8689 */
+	bool has_priority; /* MT-PRIORITY= was given (RFC 6710) */
+	int32_t priority; /* -9 … 9; 0 if absent */
+	bool has_by; /* BY= was given (RFC 2852) */
+	bool by_return, by_trace; /* mode R (else N); T */
+	int32_t by_s; /* from now; mode N: may be zero or less */
+	int64_t hold_until_ms; /* Unix time, from HOLDFOR or HOLDUNTIL (RFC 4865); 0: neither */
 };
 struct smtp_rcpt_parameters {
 	unsigned notify; /* SMTP_NOTIFY_* bits; 0 = not given */

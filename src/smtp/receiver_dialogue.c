@@ -246,7 +246,13 @@ static void set_options(unsigned flags, struct smtp_receiver_options *options)
 	options->tls_active = (flags & DIALOGUE_TLS) != 0;
 	options->normalise_line_ends = (flags & DIALOGUE_NORMALISE) != 0;
 	if ((flags & DIALOGUE_BARE) != 0)
-		options->smtputf8 = options->chunking = options->dsn = false;
+		options->smtputf8 = options->chunking = options->dsn = options->requiretls = options->mt_priority =
+			options->deliver_by = false;
+	if ((flags & DIALOGUE_HOLD) != 0) {
+		/* The driver begins at 1000 ms, which is then 2026-11-23T14:39:00Z. */
+		options->hold_max_s = 86400;
+		options->wall_offset_ms = INT64_C(1795444740000) - 1000;
+	}
 	if ((flags & DIALOGUE_SMALL) != 0) {
 		options->message_size_max_bytes = 100;
 		options->recipients_max = 3;

@@ -37,12 +37,13 @@ enum { /* options of a script */
 	DIALOGUE_AUTH = 8,
 	DIALOGUE_AUTH_IN_CLEAR = 16,
 	DIALOGUE_NORMALISE = 32,
-	DIALOGUE_BARE = 64, /* no SMTPUTF8, CHUNKING, DSN */
+	DIALOGUE_BARE = 64, /* no SMTPUTF8, CHUNKING, DSN, REQUIRETLS, MT-PRIORITY, DELIVERBY */
 	DIALOGUE_SMALL =
 		128, /* limits: message 100 bytes, 3 recipients, 3 transactions, 4 errors, 12 commands, 2 failed logins */
 	DIALOGUE_HELLO = 256, /* the script begins behind the greeting and an EHLO */
 	DIALOGUE_RCPT = 512, /* ... and behind MAIL FROM:<a@a.example> and RCPT TO:<b@b.example> */
 	DIALOGUE_NO_LIMITS = 1024, /* all limits 0 */
+	DIALOGUE_HOLD = 2048, /* FUTURERELEASE up to a day, on submission; it is 2026-11-23T14:39:00Z */
 };
 
 struct dialogue {

@@ -63,6 +63,14 @@ static void put_mail(struct buf *log, const struct smtp_event *event)
 		put_word(log, "envid=", event->mail.envid);
 	if (event->mail.has_auth)
 		put_word(log, "auth=", event->mail.auth);
+	put_cstr(log, event->mail.requiretls ? " REQUIRETLS" : "");
+	if (event->mail.has_priority)
+		ASSERT(buf_append_format(log, " priority=%d", (int)event->mail.priority) == ERR_OK);
+	if (event->mail.has_by)
+		ASSERT(buf_append_format(log, " by=%d%s%s", (int)event->mail.by_s, event->mail.by_return ? "R" : "N",
+			       event->mail.by_trace ? "T" : "") == ERR_OK);
+	if (event->mail.hold_until_ms != 0)
+		ASSERT(buf_append_format(log, " until=%lld", (long long)event->mail.hold_until_ms) == ERR_OK);
 }
 
 static void write_down(struct receiver_driver *driver, const struct smtp_event *event)
@@ -190,6 +198,9 @@ static void check_order(const struct receiver_driver *driver, const struct smtp_
 	case SMTP_EVENT_MAIL:
 		ASSERT(!driver->in_envelope);
 		check_address(event);
+		ASSERT(event->mail.priority >= -9 && event->mail.priority <= 9);
+		ASSERT(!event->mail.by_return || (event->mail.has_by && event->mail.by_s > 0));
+		ASSERT(event->mail.hold_until_ms >= 0);
 		break;
 	case SMTP_EVENT_RCPT:
 		ASSERT(driver->in_envelope && !driver->in_message && event->address.len > 0);

@@ -106,14 +106,66 @@ static const struct dialogue parameter_dialogues[] = {
 	{ "unknown parameters", DIALOGUE_RCPT,
 		"C: RCPT TO:<c@d.example> FOO\nS: 555 5.5.4 ...\nC: RCPT TO:<c@d.example> SIZE=1\nS: 555 5.5.4 ...\n"
 		"C: RCPT TO:<c@d.example> RRVS=2014-04-03T23:01:00Z\nS: 555 5.5.4 ...\nC: RSET\nS: 250 ...\n"
-		"C: MAIL FROM:<> REQUIRETLS\nS: 555 5.5.4 ...\nC: MAIL FROM:<> NOTIFY=NEVER\nS: 555 5.5.4 ...\n"
+		"C: MAIL FROM:<> REQUIRETLS\nS: 555 5.5.4 ...\nC: MAIL FROM:<> HOLDFOR=1\nS: 555 5.5.4 ...\nC: MAIL "
+		"FROM:<> NOTIFY=NEVER\nS: 555 5.5.4 ...\n"
 		"C: MAIL FROM:<> AUTH=<>\nS: 555 5.5.4 ...\nC: MAIL FROM:<> FOO=bar\nS: 555 5.5.4 ...\n" },
 	{ "what is not offered is unknown", DIALOGUE_HELLO | DIALOGUE_BARE,
+		"C: MAIL FROM:<> MT-PRIORITY=1\nS: 555 5.5.4 ...\nC: MAIL FROM:<> BY=60;R\nS: 555 5.5.4 ...\n"
 		"C: MAIL FROM:<> RET=FULL\nS: 555 5.5.4 ...\nC: MAIL FROM:<> ENVID=x\nS: 555 5.5.4 ...\nC: MAIL "
 		"FROM:<> BODY=BINARYMIME\n"
 		"S: 501 5.5.4 ...\nC: MAIL FROM:<> BODY=8BITMIME\nS: 250 ...\nC: RCPT TO:<c@d.example> "
 		"NOTIFY=NEVER\nS: 555 5.5.4 ...\n"
 		"C: RCPT TO:<c@d.example> ORCPT=rfc822;c@d\nS: 555 5.5.4 ...\n" },
+	{ "REQUIRETLS", DIALOGUE_HELLO | DIALOGUE_TLS,
+		"C: MAIL FROM:<a@b.example> requiretls\nS: 250 ...\nE: MAIL <a@b.example> REQUIRETLS\nC: RSET\nS: 250 "
+		"...\n"
+		"E: ABORT\nC: MAIL FROM:<> REQUIRETLS=1\nS: 501 5.5.4 ...\nC: MAIL FROM:<> REQUIRETLS=\nS: 501 5.5.4 "
+		"...\n"
+		"C: MAIL FROM:<> REQUIRETLS REQUIRETLS\nS: 501 5.5.4 ...\nC: MAIL FROM:<>\nS: 250 ...\nE: MAIL <>\n" },
+	{ "MT-PRIORITY", DIALOGUE_HELLO,
+		"C: MAIL FROM:<> MT-PRIORITY=9\nS: 250 ...\nE: MAIL <> priority=9\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> mt-priority=-9\nS: 250 ...\nE: MAIL <> priority=-9\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> MT-PRIORITY=0\nS: 250 ...\nE: MAIL <> priority=0\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> MT-PRIORITY=10\nS: 501 5.5.4 ...\nC: MAIL FROM:<> MT-PRIORITY=-0\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> MT-PRIORITY=+1\nS: 501 5.5.4 ...\nC: MAIL FROM:<> MT-PRIORITY=-\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> MT-PRIORITY=01\nS: 501 5.5.4 ...\nC: MAIL FROM:<> MT-PRIORITY\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> MT-PRIORITY=--1\nS: 501 5.5.4 ...\nC: MAIL FROM:<> MT-PRIORITY=1 MT-PRIORITY=1\n"
+		"S: 501 5.5.4 ...\n" },
+	{ "DELIVERBY", DIALOGUE_HELLO,
+		"C: MAIL FROM:<> BY=60;R\nS: 250 ...\nE: MAIL <> by=60R\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> by=+999999999;rt\nS: 250 ...\nE: MAIL <> by=999999999RT\nC: RSET\nS: 250 ...\nE: "
+		"ABORT\n"
+		"C: MAIL FROM:<> BY=-999999999;NT\nS: 250 ...\nE: MAIL <> by=-999999999NT\nC: RSET\nS: 250 ...\nE: "
+		"ABORT\n"
+		"C: MAIL FROM:<> BY=0;N\nS: 250 ...\nE: MAIL <> by=0N\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> BY=59;R\nS: 555 5.5.4 ...\nC: MAIL FROM:<> BY=0;R\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> BY=-5;R\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=60\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> BY=60;\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=;R\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> BY=-;N\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=60;X\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> BY=60;TR\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=60;RTT\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> BY=1000000000;N\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=+-1;N\nS: 501 5.5.4 ...\n" },
+	{ "FUTURERELEASE", DIALOGUE_SUBMISSION | DIALOGUE_AUTH_IN_CLEAR | DIALOGUE_HELLO | DIALOGUE_HOLD,
+		"C: AUTH PLAIN AHUAc2VjcmV0\nS: 235 ...\nE: AUTH ...\n"
+		"C: MAIL FROM:<> HOLDFOR=1\nS: 250 ...\nE: MAIL <> until=1795444741000\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> holdfor=86400\nS: 250 ...\nE: MAIL <> until=1795531140000\nC: RSET\nS: 250 ...\nE: "
+		"ABORT\n"
+		"C: MAIL FROM:<> HOLDUNTIL=2026-11-23T15:40:00+01:00\nS: 250 ...\nE: MAIL <> until=1795444800000\n"
+		"C: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> HOLDUNTIL=2026-11-24T14:39:00Z BY=86400;R\nS: 250 ...\n"
+		"E: MAIL <> by=86400R until=1795531140000\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> HOLDUNTIL=2026-11-24T14:39:01Z\nS: 501 5.5.4 The message can't be held...\n"
+		"C: MAIL FROM:<> HOLDUNTIL=2026-11-23T14:39:00Z\nS: 501 5.5.4 HOLDUNTIL is in the past\n"
+		"C: MAIL FROM:<> HOLDUNTIL=tomorrow\nS: 501 5.5.4 Malformed...\n"
+		"C: MAIL FROM:<> HOLDFOR=86401\nS: 501 5.5.4 The message can't be held...\n"
+		"C: MAIL FROM:<> HOLDFOR=0\nS: 501 5.5.4 Malformed...\nC: MAIL FROM:<> HOLDFOR=-1\nS: 501 5.5.4 "
+		"Malformed...\n"
+		"C: MAIL FROM:<> HOLDFOR=1000000000\nS: 501 5.5.4 Malformed...\n"
+		"C: MAIL FROM:<> HOLDFOR=5 HOLDUNTIL=2026-11-24T14:00:00Z\nS: 501 5.5.4 Either...\n"
+		"C: MAIL FROM:<> HOLDFOR=61 BY=60;R\nS: 501 5.5.4 The message would be released after...\n"
+		"C: MAIL FROM:<> HOLDFOR=61 BY=60;N\nS: 250 ...\nE: MAIL <> by=60N until=1795444801000\n" },
+	{ "FUTURERELEASE is not for strangers", DIALOGUE_HELLO | DIALOGUE_HOLD,
+		"C: MAIL FROM:<> HOLDFOR=1\nS: 555 5.5.4 ...\nC: MAIL FROM:<> HOLDUNTIL=2026-11-24T14:00:00Z\nS: 555 "
+		"5.5.4 ...\n" },
 	{ "DSN of RCPT", DIALOGUE_RCPT,
 		"C: RCPT TO:<c@d.example> NOTIFY=NEVER\nS: 250 ...\nE: RCPT <c@d.example> notify=1\n"
 		"C: RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;Bob+2Bx@d.example\nS: 250 ...\n"

@@ -1,4 +1,5 @@
 #include "base/mem.h"
+#include "mail/date.h"
 #include "smtp/receiver_private.h"
 
 #include <string.h>
@@ -72,6 +73,35 @@ static void write_limits(struct smtp_receiver *receiver)
 	smtp_receiver_write(receiver, VIEW("\r\n"));
 }
 
+/* RFC 2852 §2: the minimum is for mode R. */
+static void write_deliver_by(struct smtp_receiver *receiver)
+{
+	const struct smtp_receiver_options *options = &receiver->options;
+	if (!options->deliver_by)
+		return;
+	smtp_receiver_write(receiver, VIEW("250-DELIVERBY"));
+	if (options->deliver_by_min_s > 0) {
+		smtp_receiver_write(receiver, VIEW(" "));
+		write_number(receiver, options->deliver_by_min_s);
+	}
+	smtp_receiver_write(receiver, VIEW("\r\n"));
+}
+
+/* RFC 4865 §3: the longest interval, and the same as a moment; on submission only. */
+static void write_future_release(struct smtp_receiver *receiver)
+{
+	const struct smtp_receiver_options *options = &receiver->options;
+	if (!options->submission || options->hold_max_s == 0)
+		return;
+	int64_t now_ms = receiver->now_ms + options->wall_offset_ms;
+	smtp_receiver_write(receiver, VIEW("250-FUTURERELEASE "));
+	write_number(receiver, options->hold_max_s);
+	smtp_receiver_write(receiver, VIEW(" "));
+	if (date_format_rfc3339(now_ms + (int64_t)options->hold_max_s * 1000, &receiver->out) != ERR_OK)
+		smtp_receiver_close(receiver, "replies are not being sent");
+	smtp_receiver_write(receiver, VIEW("\r\n"));
+}
+
 /* Only what holds on this listener at this moment. */
 static void write_extensions(struct smtp_receiver *receiver)
 {
@@ -88,6 +118,13 @@ static void write_extensions(struct smtp_receiver *receiver)
 		smtp_receiver_write(receiver, VIEW("250-SMTPUTF8\r\n"));
 	if (options->dsn)
 		smtp_receiver_write(receiver, VIEW("250-DSN\r\n"));
+	/* RFC 8689 §2: not before TLS. */
+	if (options->requiretls && receiver->tls_active)
+		smtp_receiver_write(receiver, VIEW("250-REQUIRETLS\r\n"));
+	if (options->mt_priority)
+		smtp_receiver_write(receiver, VIEW("250-MT-PRIORITY\r\n"));
+	write_deliver_by(receiver);
+	write_future_release(receiver);
 	if (options->starttls && !receiver->tls_active)
 		smtp_receiver_write(receiver, VIEW("250-STARTTLS\r\n"));
 	if (smtp_receiver_auth_is_offered(receiver) && !receiver->authenticated)

@@ -8,7 +8,8 @@
 static const struct dialogue session_dialogues[] = {
 	{ "EHLO on a plain listener", 0,
 		"S: 220 mx.example.org ready\nC: EHLO client.example\n" EHLO_LINES
-		"S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-SMTPUTF8\nS: 250-DSN\n"
+		"S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-SMTPUTF8\nS: 250-DSN\nS: 250-MT-PRIORITY\nS: 250-DELIVERBY "
+		"60\n"
 		"S: 250-LIMITS MAILMAX=10000 RCPTMAX=1000\nS: 250 HELP\n"
 		"E: CONNECT\nE: EHLO client.example\nC: QUIT\nS: 221 2.0.0 Bye\nE: CLOSE QUIT\nCLOSED\n" },
 	{ "EHLO with nothing optional", DIALOGUE_BARE,
@@ -26,6 +27,19 @@ static const struct dialogue session_dialogues[] = {
 	{ "EHLO with TLS from the first byte", DIALOGUE_SUBMISSION | DIALOGUE_TLS | DIALOGUE_BARE,
 		"S: 220 ...\nC: EHLO client.example\n" EHLO_LINES
 		"S: 250-AUTH PLAIN LOGIN\nS: 250-LIMITS ...\nS: 250 HELP\n" },
+	{ "REQUIRETLS is offered inside TLS only", DIALOGUE_STARTTLS,
+		"S: 220 ...\nC: EHLO client.example\n" EHLO_LINES
+		"S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-SMTPUTF8\nS: 250-DSN\nS: 250-MT-PRIORITY\nS: 250-DELIVERBY "
+		"60\n"
+		"S: 250-STARTTLS\nS: 250-LIMITS ...\nS: 250 HELP\nC: STARTTLS\nS: 220 2.0.0 Ready to start TLS\nTLS\n"
+		"C: EHLO client.example\n" EHLO_LINES "S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-SMTPUTF8\nS: "
+		"250-DSN\nS: 250-REQUIRETLS\nS: 250-MT-PRIORITY\n"
+		"S: 250-DELIVERBY 60\nS: 250-LIMITS ...\nS: 250 HELP\n" },
+	{ "FUTURERELEASE is offered on submission only", DIALOGUE_SUBMISSION | DIALOGUE_BARE | DIALOGUE_HOLD,
+		"S: 220 ...\nC: EHLO client.example\n" EHLO_LINES "S: 250-FUTURERELEASE 86400 2026-11-24T14:39:00Z\n"
+		"S: 250-STARTTLS\nS: 250-LIMITS ...\nS: 250 HELP\n" },
+	{ "FUTURERELEASE is not offered to strangers", DIALOGUE_BARE | DIALOGUE_HOLD,
+		"S: 220 ...\nC: EHLO client.example\n" EHLO_LINES "S: 250-LIMITS ...\nS: 250 HELP\n" },
 	{ "HELO", 0,
 		"S: 220 ...\nC: HELO client.example\nS: 250 mx.example.org\nE: CONNECT\nE: HELO client.example\n" },
 	{ "names that are let pass", 0,
@@ -44,6 +58,7 @@ static const struct dialogue session_dialogues[] = {
 	{ "EHLO refused by the owner", 0,
 		"S: 220 ...\nC: EHLO refused.example\nS: 550 5.7.1 Not you\nC: MAIL FROM:<>\nS: 503 5.5.1 ...\n"
 		"C: EHLO fine.example\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: "
+		"250-...\nS: 250-...\nS: "
 		"250-...\n"
 		"S: 250-...\nS: 250-...\nS: 250-...\nS: 250 HELP\nC: MAIL FROM:<>\nS: 250 ...\n" },
 	{ "EHLO answered 421", 0,
@@ -126,8 +141,8 @@ static const struct dialogue line_dialogues[] = {
 		"C: \\R{12286}x\nS: 500 ...\nC: \\R{12287}x\nS: 500 ...\nC: NOOP\nS: 250 ...\n" },
 	{ "far too long with a bare LF", DIALOGUE_HELLO, "c: NOOP \\R{20000}x\\n\nS: 500 5.5.2 Bare LF...\nCLOSED\n" },
 	{ "MAIL has room for its parameters", DIALOGUE_HELLO,
-		"C: MAIL FROM:<a@b.example>\\R{1144}\x20\nS: 250 ...\nC: RSET\nS: 250 ...\n"
-		"C: MAIL FROM:<a@b.example>\\R{1150}\x20\nS: 500 5.5.2 ...\n" },
+		"C: MAIL FROM:<a@b.example>\\R{1221}\x20\nS: 250 ...\nC: RSET\nS: 250 ...\n"
+		"C: MAIL FROM:<a@b.example>\\R{1227}\x20\nS: 500 5.5.2 ...\n" },
 	{ "RCPT has too", DIALOGUE_RCPT,
 		"C: RCPT TO:<a@b.example>\\R{1014}\x20\nS: 250 ...\nC: RCPT TO:<a@b.example>\\R{1020}\x20\nS: 500 "
 		"5.5.2 ...\n" },
@@ -228,6 +243,7 @@ static const struct dialogue time_dialogues[] = {
 		"S: 503 5.5.1 ...\nOPEN\n" },
 	{ "while a question is open nothing times out", 0,
 		"S: 220 ...\nHOLD\nC: EHLO client.example\nDEADLINE none\nTICK 10000000\nOPEN\nANSWER\nS: 250-...\nS: "
+		"250-...\nS: 250-...\nS: "
 		"250-...\n"
 		"S: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: 250-...\nS: "
 		"250 HELP\n"
