@@ -8,6 +8,7 @@
 #include "net/privilege.h"
 #include "policy/limits.h"
 #include "policy/throttle.h"
+#include "service/background.h"
 #include "service/control.h"
 #include "service/dispatcher.h"
 #include "service/local_socket.h"
@@ -175,7 +176,8 @@ static enum err start_threads(struct running *r)
 	s->workers = worker_pool_new(WORKERS, WORKER_QUEUE);
 	s->password_workers = worker_pool_new(PASSWORD_WORKERS, PASSWORD_QUEUE);
 	s->dispatcher = s->workers != NULL && s->password_workers != NULL ? dispatcher_new(s) : NULL;
-	if (s->dispatcher == NULL)
+	s->background = s->dispatcher != NULL ? background_new(s) : NULL;
+	if (s->background == NULL)
 		return ERR_IO;
 	s->receivers = mem_alloc_array(count, sizeof *s->receivers);
 	for (; s->receive_count < count; s->receive_count++) {
@@ -185,6 +187,8 @@ static enum err start_threads(struct running *r)
 			return err;
 	}
 	enum err err = dispatcher_start(s->dispatcher);
+	if (err == ERR_OK)
+		err = background_start(s->background);
 	for (size_t i = 0; i < count && err == ERR_OK; i++)
 		err = receive_start(&s->receivers[i]);
 	if (err == ERR_OK)
@@ -268,6 +272,7 @@ static void stop_everything(struct running *r)
 	struct server *s = &r->server;
 	for (size_t i = 0; i < s->receive_count; i++)
 		receive_join(&s->receivers[i]);
+	background_stop(s->background);
 	if (s->dispatcher != NULL)
 		dispatcher_stop(s->dispatcher, s->config->stop_timeout_ms / 2);
 	worker_pool_free(s->workers);
@@ -276,6 +281,7 @@ static void stop_everything(struct running *r)
 		receive_clear(&s->receivers[i]);
 	mem_free(s->receivers);
 	dispatcher_free(s->dispatcher);
+	background_free(s->background);
 	if (s->store != NULL)
 		store_close(s->store);
 	if (s->main_loop != NULL) {

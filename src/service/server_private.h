@@ -15,6 +15,7 @@
 
 #include <pthread.h>
 
+struct background;
 struct connection_limits;
 struct dispatcher;
 struct login_throttle;
@@ -44,6 +45,7 @@ struct server {
 	size_t receive_count;
 	struct receive_loop *receivers; /* each its own thread */
 	struct dispatcher *dispatcher; /* deliver thread */
+	struct background *background; /* background thread */
 	_Atomic bool stopping;
 };
 
