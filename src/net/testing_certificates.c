@@ -10,7 +10,7 @@
 
 static char folder[64];
 static const char *const names[] = { "ca.pem", "cert.pem", "key.pem", "rsa.pem", "rsa-key.pem", "other-ca.pem",
-	"locked-key.pem", "empty.pem", "text.pem", "expired.pem", "chain.pem", "self.pem" };
+	"locked-key.pem", "empty.pem", "text.pem", "expired.pem", "chain.pem", "self.pem", "policy.pem" };
 
 const char *certificate_path(const char *name)
 {
@@ -108,6 +108,10 @@ void certificates_make(void)
 	write_certificate("self.pem", self);
 	write_certificate("chain.pem", certificate);
 	append_certificate("chain.pem", ca);
+	X509 *policy = make_certificate("policy hosts", key, ca, ca_key,
+		"DNS:mta-sts.one.test,DNS:mta-sts.two.test,DNS:mta-sts.three.test,DNS:mta-sts.four.test");
+	write_certificate("policy.pem", policy);
+	X509_free(policy);
 	X509_free(expired);
 	X509_free(self);
 	write_certificate("ca.pem", ca);
