@@ -19,8 +19,9 @@ static enum err put(struct store_job *job, struct db *db)
 	struct queue_message *q = &intake->message->envelope;
 	/* Counted from now, not from when the job was given: it may have waited for a slow disk. */
 	int64_t due_at_ms = clock_wall_ms() + DISPATCHER_HANDOVER_MS;
+	int64_t hold_until_ms = intake->message->wishes.hold_until_ms;
 	for (size_t i = 0; i < q->recipient_count; i++)
-		q->recipients[i].due_at_ms = due_at_ms;
+		q->recipients[i].due_at_ms = hold_until_ms > due_at_ms ? hold_until_ms : due_at_ms;
 	return queue_store_put(db, q);
 }
 
@@ -51,6 +52,23 @@ static void put_done(struct store_job *job)
 	mem_free(intake);
 }
 
+static void grant_wishes(struct message *message)
+{
+	const struct message_wishes *wishes = &message->wishes;
+	struct queue_message *q = &message->envelope;
+	for (size_t i = 0; i < q->recipient_count; i++) {
+		struct queue_recipient *r = &q->recipients[i];
+		if (wishes->has_priority)
+			r->priority = wishes->priority;
+		if (wishes->deliver_by_ms != 0)
+			r->deliver_by_ms = wishes->deliver_by_ms;
+		r->flags |= wishes->flags;
+	}
+	/* Its time in the queue begins when it is released, else one that is held for long would expire at its first failure. */
+	if (wishes->hold_until_ms > q->received_at_ms)
+		q->received_at_ms = wishes->hold_until_ms;
+}
+
 struct intake *intake_commit(struct server *server, struct loop *loop, struct message *message,
 	void (*committed)(void *owner, enum err err, const char *detail), void *owner)
 {
@@ -66,6 +84,7 @@ struct intake *intake_commit(struct server *server, struct loop *loop, struct me
 	q->body = buf_view(&message->body);
 	q->spool = view_from_cstr(message->spool);
 	message->content_loaded = true;
+	grant_wishes(message);
 	message_count_content(message);
 	server_job_started(server);
 	store_write(server->store, loop, &intake->job);

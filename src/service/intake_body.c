@@ -222,18 +222,8 @@ void intake_body_free(struct intake_body *body)
 
 static void look_at_header(struct intake_body *body, struct view start)
 {
-	struct view rest = view_sub(start, 0, header_section_length(start));
-	struct header_field field;
-	while (header_next(&rest, &field)) {
-		if (view_eq_nocase(field.name, VIEW("Received")))
-			body->result.received_fields++;
-		else if (view_eq_nocase(field.name, VIEW("Date")))
-			body->result.has_date = true;
-		else if (view_eq_nocase(field.name, VIEW("Message-ID")))
-			body->result.has_message_id = true;
-		else if (view_eq_nocase(field.name, VIEW("From")))
-			body->result.has_from = true;
-	}
+	body->result.header = view_sub(start, 0, header_section_length(start));
+	body->result.received_fields = (unsigned)header_count(body->result.header, VIEW("Received"));
 }
 
 /* A spooled body is not read again: what belongs to its header is kept on the way. */
@@ -294,13 +284,11 @@ void intake_body_finish(struct intake_body *body, void (*finished)(void *owner, 
 	body->finishing = true;
 	mail_scan_end(&body->result.scan);
 	if (body->spooling) {
-		body->result.header = buf_view(&body->header);
-		look_at_header(body, body->result.header);
+		look_at_header(body, buf_view(&body->header));
 		if (body->running == NULL)
 			start_job(body);
 		return;
 	}
 	look_at_header(body, buf_view(&body->memory));
-	body->result.header = view_sub(buf_view(&body->memory), 0, header_section_length(buf_view(&body->memory)));
 	report(body);
 }

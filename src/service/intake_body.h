@@ -34,7 +34,6 @@ struct intake_body_result {
 	char spool[64]; /* else its file, synced: the callee now answers for it */
 	struct mail_scan scan; /* 8-bit, bare line ends, size */
 	unsigned received_fields; /* in the header section */
-	bool has_date, has_message_id, has_from;
 	struct view header; /* the header section (of a spooled body its first 128 KiB), borrowed during the call */
 };
 /* No more bytes follow: finished() is called once, now (when nothing was spooled) or later from the loop. */

@@ -22,6 +22,16 @@ struct memory_budget {
 bool memory_budget_take(struct memory_budget *budget, size_t bytes);
 void memory_budget_give(struct memory_budget *budget, size_t bytes);
 
+/* What the sender asked for, with MAIL or in the header section, for each of the recipients: intake_commit() hands it on to them. */
+struct message_wishes {
+	bool has_priority; /* MT-PRIORITY was given (RFC 6710) */
+	bool is_priority_lowered; /* ... and is more than this client may have */
+	int32_t priority;
+	int64_t deliver_by_ms; /* DELIVERBY (RFC 2852), wall clock; 0: none */
+	int64_t hold_until_ms; /* FUTURERELEASE (RFC 4865), wall clock: not before; 0: at once */
+	unsigned flags; /* QUEUE_REQUIRETLS, QUEUE_TLS_OPTIONAL, QUEUE_BY_… */
+};
+
 struct message {
 	struct loop_task task; /* its way to the dispatcher's loop */
 	void *dispatcher;
@@ -29,6 +39,7 @@ struct message {
 	struct arena arena; /* envelope */
 	struct queue_message envelope; /* views into the arena, head and body below */
 	struct buf head, body;
+	struct message_wishes wishes; /* until it is committed */
 	char spool[64]; /* name of the spool file; "" if the body is in the row */
 	struct view tls; /* version its client used, for the trace; may be empty */
 	bool content_loaded; /* head and (unless spooled) body are at hand */

@@ -1,7 +1,9 @@
 #include "service/smtp_in_private.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "net/listener.h"
+#include "store/spool.h"
 
 #include <pwd.h>
 #include <sys/socket.h>
@@ -10,6 +12,8 @@
 #define TLS_HANDSHAKE_MS 60000u
 #define LINGER_MS 5000u
 /* A client that does not read its replies is not read from any more. */
+/* FUTURERELEASE (RFC 4865): messages of those who submit are held for at most so long. */
+#define HOLD_MAX_S (30u * 86400)
 #define UNWRITTEN_MAX_BYTES (256u * 1024)
 
 static void (*const handlers[])(struct smtp_in *session, const struct smtp_event *event) = {
@@ -99,6 +103,10 @@ void smtp_in_transaction_clear(struct smtp_in *session)
 	session->intake = NULL;
 	intake_body_free(session->body);
 	session->body = NULL;
+	smtp_in_content_clear(session);
+	/* Between the end of the data and the commit the file is nobody else's. */
+	if (session->message != NULL && session->message->spool[0] != '\0')
+		spool_remove(store_folder(session->server->store), session->message->spool);
 	message_free(session->message);
 	session->message = NULL;
 }
@@ -237,6 +245,9 @@ static void set_options(const struct smtp_in *session, struct smtp_receiver_opti
 	o->auth = kind != LISTENER_MX && !session->point->is_local && has_tls;
 	o->normalise_line_ends = session->trusted && config->listeners[kind].normalise_line_ends;
 	o->smtputf8 = o->chunking = o->dsn = true;
+	if (kind != LISTENER_MX || session->trusted)
+		o->hold_max_s = HOLD_MAX_S;
+	o->wall_offset_ms = clock_wall_ms() - loop_now_ms(session->receiver->loop);
 	o->message_size_max_bytes = limits->message_size_bytes;
 	o->recipients_max = limits->recipients_per_message;
 	/* What bounds strangers would only get in the way of the operator's own shop or newsletter. */
@@ -286,6 +297,7 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	session->uid = uid;
 	session->trusted = trusted;
 	buf_init(&session->account, 1024);
+	list_init(&session->taps);
 	list_append(&receiver->sessions, &session->link);
 	atomic_fetch_add(&receiver->server->sessions, 1);
 	if (point->is_local)
@@ -321,6 +333,11 @@ void smtp_in_close_all(struct receive_loop *receiver)
 {
 	while (!list_is_empty(&receiver->sessions))
 		session_free(LIST_ENTRY(receiver->sessions.next, struct smtp_in, link));
+}
+
+bool smtp_in_is_submission(const struct smtp_in *session)
+{
+	return session->trusted || session->point->is_local || session->point->kind != LISTENER_MX;
 }
 
 struct view smtp_in_client(const struct smtp_in *session)

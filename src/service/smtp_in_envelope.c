@@ -1,4 +1,5 @@
 /* LIFE 3/10: may this client send from here, to there? */
+#include "base/clock.h"
 #include "base/mem.h"
 #include "policy/relay.h"
 #include "service/smtp_in_lookup.h"
@@ -35,6 +36,26 @@ static struct relay_client relay_client(const struct smtp_in *session)
 	};
 }
 
+/* Everybody may ask for less than the usual priority; for more, those we know (RFC 6710 §4.1: a server may lower it, and says so). */
+static bool is_priority_lowered(const struct smtp_in *session, int32_t asked)
+{
+	return asked > 0 && session->account.len == 0 && !session->trusted && session->point->kind == LISTENER_MX;
+}
+
+static void note_wishes(const struct smtp_in *session, const struct smtp_mail_parameters *mail, struct message *m)
+{
+	bool lowered = is_priority_lowered(session, mail->priority);
+	m->wishes = (struct message_wishes){
+		.has_priority = mail->has_priority,
+		.is_priority_lowered = lowered,
+		.priority = lowered ? 0 : mail->priority,
+		.deliver_by_ms = mail->has_by ? clock_wall_ms() + (int64_t)mail->by_s * 1000 : 0,
+		.hold_until_ms = mail->hold_until_ms,
+		.flags = (mail->requiretls ? QUEUE_REQUIRETLS : 0u) | (mail->by_return ? QUEUE_BY_RETURN : 0u) |
+			(mail->by_trace ? QUEUE_BY_TRACE : 0u),
+	};
+}
+
 static void begin_message(struct smtp_in *session, struct view reverse_path, const struct smtp_mail_parameters *mail)
 {
 	smtp_in_transaction_clear(session);
@@ -45,6 +66,7 @@ static void begin_message(struct smtp_in *session, struct view reverse_path, con
 	q->ret = (unsigned)mail->ret;
 	q->body_type = (unsigned)mail->body;
 	q->smtputf8 = mail->smtputf8;
+	note_wishes(session, mail, m);
 	q->account = message_keep(m, buf_view(&session->account));
 	q->client = message_keep(m, smtp_in_client(session));
 	q->source = message_keep(m, view_from_cstr(smtp_in_kind_name(session)));
@@ -68,7 +90,9 @@ static void answer_sender(struct smtp_in *session, const struct relay_sender *se
 	struct relay_client client = relay_client(session);
 	struct smtp_reply reply;
 	if (relay_allows_sender(&client, sender, &reply)) {
-		reply = smtp_reply_make(250, "2.1.0", "Sender ok");
+		reply = session->message->wishes.is_priority_lowered
+			? smtp_reply_make(250, "2.3.6", "0 is the new priority, for more you have to log in")
+			: smtp_reply_make(250, "2.1.0", "Sender ok");
 	} else {
 		LOG(LOG_LEVEL_INFO, "rejected", LOG_TEXT("client", smtp_in_client(session)),
 			LOG_TEXT("account", client.account), LOG_TEXT("from", sender->address),

@@ -5,12 +5,24 @@
 #include "net/stream.h"
 #include "service/intake.h"
 #include "service/intake_body.h"
+#include "service/intake_tap.h"
 #include "service/smtp_in.h"
 #include "smtp/receiver.h"
 #include "store/directory_store.h"
 
 struct lookup;
 struct login;
+
+/* The header section while it arrives, where somebody looks at it before it is stored. */
+struct smtp_in_header {
+	bool is_open; /* bytes still belong to it */
+	bool is_too_long;
+	bool has_no_room; /* the server's memory for bodies is used up */
+	struct mail_scan scan;
+	struct buf bytes;
+	size_t budget_bytes;
+	unsigned forged; /* Authentication-Results in our name, left out */
+};
 
 struct smtp_in {
 	struct list link;
@@ -36,6 +48,13 @@ struct smtp_in {
 	/* One transaction: RSET, EHLO, STARTTLS and end of data destroy it. */
 	struct message *message; /* from MAIL on */
 	struct intake_body *body; /* from DATA on */
+	struct list taps; /* struct intake_tap */
+	struct smtp_in_header header;
+	bool is_header_known; /* smtp_in_header_known() was called */
+	struct buf added; /* fields that submitted mail has to have, and had not: known when its header section is */
+	struct buf front; /* what the steps put on top of the message: complete fields */
+	uint64_t body_bytes; /* of the content as stored, header section and all */
+	size_t step; /* what comes next behind the end of the data */
 	uint64_t messages; /* accepted in this session */
 	uint64_t last_message_id;
 };
@@ -43,6 +62,26 @@ struct smtp_in {
 /* Answers the open question, then goes on with what the engine has to say. */
 void smtp_in_answer(struct smtp_in *session, const struct smtp_reply *reply);
 void smtp_in_transaction_clear(struct smtp_in *session);
+
+/* Mail from somebody we know: logged in, in relay_from, or of this machine. */
+bool smtp_in_is_submission(const struct smtp_in *session);
+
+/* smtp_in_content.c */
+/* Who wants to see the message's bytes: between MAIL and the first of them. */
+void smtp_in_tap(struct smtp_in *session, struct intake_tap *tap);
+/* The data is complete: taps hear of the end. False: the message is refused with *ret_refusal. */
+bool smtp_in_content_end(struct smtp_in *session, struct smtp_reply *ret_refusal);
+void smtp_in_content_clear(struct smtp_in *session);
+
+/*
+ * smtp_in_message.c. Between the end of the data and the commit there are steps, each of which may take its time and then calls one of these two,
+ * once: the next step follows, or the message ends with this reply. A step that is under way when the transaction goes is cancelled in
+ * smtp_in_transaction_clear().
+ */
+void smtp_in_step_done(struct smtp_in *session);
+void smtp_in_step_refuse(struct smtp_in *session, const struct smtp_reply *reply);
+/* The header section is known (of a very long one, its start), the body may not be: before the taps see it. Once for each message. */
+enum err smtp_in_header_known(struct smtp_in *session, struct view header) MUST_CHECK;
 
 /* One function per event. */
 void smtp_in_on_connect(struct smtp_in *session, const struct smtp_event *event);

@@ -1,0 +1,53 @@
+/*
+ * Who sent this? Verification of one message from a stranger: the client's name in DNS, SPF, DKIM, DMARC, and what follows from them by the
+ * operator's configuration. Begun with the envelope, fed while the body arrives, done soon after its end: every look-up is bounded in
+ * number and time, and the loop never waits.
+ *
+ *   authenticate_new(&options)                      with the first recipient
+ *   authenticate_tap()                              into the session's taps
+ *   authenticate_finish(…, done, owner)             behind the body's end; done() once the verdict is there
+ *   authenticate_facts(), authenticate_format()
+ *   authenticate_free()                             at any moment
+ */
+#ifndef SERVICE_AUTHENTICATE_H
+#define SERVICE_AUTHENTICATE_H
+
+#include "mailauth/auth_results.h"
+#include "mailauth/dkim.h"
+#include "mailauth/dmarc.h"
+#include "mailauth/spf.h"
+#include "net/address.h"
+#include "policy/auth_policy.h"
+#include "service/intake_tap.h"
+#include "service/message.h"
+
+struct authentication_signature {
+	struct dkim_signature dkim;
+	bool is_aligned; /* passed, and DMARC takes it for the author's domain */
+};
+
+/* All that was found out about one message. Views live as long as the authenticate object, and are outside bytes unless said otherwise. */
+struct authentication_facts {
+	const struct queue_message
+		*envelope; /* id, time, reverse-path, recipients; its client is the address as text */
+	struct net_address client;
+	struct view helo;
+	enum auth_iprev iprev;
+	struct view client_name; /* confirmed forwards; empty unless iprev is a pass */
+
+	bool has_helo_spf,
+		has_spf; /* was checked. With a null reverse-path `spf` is about HELO, and has_helo_spf false */
+	struct spf_verdict helo_spf, spf;
+
+	size_t signature_count; /* in the order of their fields */
+	const struct authentication_signature *signatures;
+
+	size_t from_fields; /* From fields of the message */
+	struct dmarc_verdict dmarc; /* with the author domain, the record, its domain and the policy */
+	bool has_spf_alignment;
+	struct dmarc_alignment spf_alignment;
+
+	struct auth_decision decision; /* what we do, and why not what the policy asks for */
+};
+
+#endif
