@@ -38,8 +38,8 @@ struct smtp_receiver_options {
 	bool mt_priority; /* offer MT-PRIORITY (RFC 6710); what a client may ask for is the owner's to judge */
 	bool deliver_by; /* offer DELIVERBY (RFC 2852) */
 	uint32_t deliver_by_min_s; /* its minimum for mode R, advertised; 0 = none */
-	uint32_t
-		hold_max_s; /* offer FUTURERELEASE (RFC 4865) up to so long, on a submission listener; 0 = not offered */
+	/* Offer FUTURERELEASE (RFC 4865) up to so long; 0 = not offered. For those who submit, not for strangers. */
+	uint32_t hold_max_s;
 	int64_t wall_offset_ms; /* Unix time minus the clock that the engine is told: for HOLDUNTIL */
 	/* Limits and times: 0 = none. */
 	uint64_t message_size_max_bytes;

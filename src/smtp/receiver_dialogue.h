@@ -43,7 +43,7 @@ enum { /* options of a script */
 	DIALOGUE_HELLO = 256, /* the script begins behind the greeting and an EHLO */
 	DIALOGUE_RCPT = 512, /* ... and behind MAIL FROM:<a@a.example> and RCPT TO:<b@b.example> */
 	DIALOGUE_NO_LIMITS = 1024, /* all limits 0 */
-	DIALOGUE_HOLD = 2048, /* FUTURERELEASE up to a day, on submission; it is 2026-11-23T14:39:00Z */
+	DIALOGUE_HOLD = 2048, /* FUTURERELEASE up to a day; it is 2026-11-23T14:39:00Z */
 };
 
 struct dialogue {

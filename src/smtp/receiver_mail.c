@@ -13,7 +13,7 @@ static struct smtp_command_offer offer(const struct smtp_receiver *receiver)
 		.mt_priority = receiver->options.mt_priority,
 		.deliver_by = receiver->options.deliver_by,
 		.deliver_by_min_s = receiver->options.deliver_by_min_s,
-		.hold_max_s = receiver->options.submission ? receiver->options.hold_max_s : 0,
+		.hold_max_s = receiver->options.hold_max_s,
 		.wall_ms = receiver->now_ms + receiver->options.wall_offset_ms,
 		.message_size_max_bytes = receiver->options.message_size_max_bytes,
 	};

@@ -163,9 +163,10 @@ static const struct dialogue parameter_dialogues[] = {
 		"C: MAIL FROM:<> HOLDFOR=5 HOLDUNTIL=2026-11-24T14:00:00Z\nS: 501 5.5.4 Either...\n"
 		"C: MAIL FROM:<> HOLDFOR=61 BY=60;R\nS: 501 5.5.4 The message would be released after...\n"
 		"C: MAIL FROM:<> HOLDFOR=61 BY=60;N\nS: 250 ...\nE: MAIL <> by=60N until=1795444801000\n" },
-	{ "FUTURERELEASE is not for strangers", DIALOGUE_HELLO | DIALOGUE_HOLD,
+	{ "FUTURERELEASE where it is not offered", DIALOGUE_HELLO,
 		"C: MAIL FROM:<> HOLDFOR=1\nS: 555 5.5.4 ...\nC: MAIL FROM:<> HOLDUNTIL=2026-11-24T14:00:00Z\nS: 555 "
-		"5.5.4 ...\n" },
+		"5.5.4 "
+		"...\n" },
 	{ "DSN of RCPT", DIALOGUE_RCPT,
 		"C: RCPT TO:<c@d.example> NOTIFY=NEVER\nS: 250 ...\nE: RCPT <c@d.example> notify=1\n"
 		"C: RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;Bob+2Bx@d.example\nS: 250 ...\n"

@@ -87,11 +87,11 @@ static void write_deliver_by(struct smtp_receiver *receiver)
 	smtp_receiver_write(receiver, VIEW("\r\n"));
 }
 
-/* RFC 4865 §3: the longest interval, and the same as a moment; on submission only. */
+/* RFC 4865 §3: the longest interval, and the same as a moment. */
 static void write_future_release(struct smtp_receiver *receiver)
 {
 	const struct smtp_receiver_options *options = &receiver->options;
-	if (!options->submission || options->hold_max_s == 0)
+	if (options->hold_max_s == 0)
 		return;
 	int64_t now_ms = receiver->now_ms + options->wall_offset_ms;
 	smtp_receiver_write(receiver, VIEW("250-FUTURERELEASE "));
