@@ -122,6 +122,7 @@ static enum err call_store(struct admin_client *client, const json_t *request, j
 		.now_ms = clock_wall_ms(),
 		.data_folder = client->config->data,
 		.postmaster = client->config->postmaster,
+		.dkim_unchecked = !client->config->dkim.check_published,
 	};
 	struct admin_effects effects = { 0 };
 	json_t *result = NULL;

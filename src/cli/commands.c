@@ -19,6 +19,7 @@ const struct command commands[] = {
 	COMMAND("domain", cmd_domain, "add, remove or list the domains that we take mail for"),
 	COMMAND("account", cmd_account, "add, remove or list mailboxes, and set their passwords"),
 	COMMAND("alias", cmd_alias, "add, remove or list addresses that lead to others"),
+	COMMAND("dkim", cmd_dkim, "make, list, publish and rotate the keys that sign mail"),
 	COMMAND("queue", cmd_queue, "list, show, retry, hold, release or remove mail that waits"),
 	COMMAND("trace", cmd_trace, "tell the whole life of one message"),
 	COMMAND("send", cmd_send, "write and send a message, with attachments, to any server"),

@@ -22,6 +22,7 @@ void commands_print(void);
 int cmd_account(int argc, char **argv);
 int cmd_alias(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_dkim(int argc, char **argv);
 int cmd_domain(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_init(int argc, char **argv);

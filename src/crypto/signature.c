@@ -79,6 +79,13 @@ struct signature_public *signature_public_dup(struct signature_public *key)
 	return key;
 }
 
+bool signature_public_equal(const struct signature_public *a, const struct signature_public *b)
+{
+	bool equal = EVP_PKEY_eq(a->pkey, b->pkey) == 1;
+	ERR_clear_error();
+	return equal;
+}
+
 void signature_public_free(struct signature_public *key)
 {
 	if (key == NULL || --key->holders > 0)

@@ -46,6 +46,8 @@ enum signature_kind signature_public_kind(const struct signature_public *key);
 unsigned signature_public_bits(const struct signature_public *key); /* 256 for Ed25519 */
 /* The same key once more, to be freed on its own. */
 struct signature_public *signature_public_dup(struct signature_public *key);
+/* True if they are the same key, whatever form they came in. */
+bool signature_public_equal(const struct signature_public *a, const struct signature_public *b);
 /* NULL is fine. */
 void signature_public_free(struct signature_public *key);
 

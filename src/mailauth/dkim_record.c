@@ -110,3 +110,49 @@ bool dkim_record_matches(struct view text, const struct signature_private *key)
 	dkim_key_clear(&published);
 	return matches;
 }
+
+/* For mail, usable, and with the same key. */
+static bool agrees(struct view published, const struct dkim_key *ours)
+{
+	struct dkim_key theirs;
+	if (dkim_key_parse(published, &theirs) != NULL)
+		return false;
+	bool same = theirs.key != NULL && theirs.is_for_mail && theirs.takes_sha256 &&
+		signature_public_equal(theirs.key, ours->key);
+	dkim_key_clear(&theirs);
+	return same;
+}
+
+enum dkim_publication dkim_record_publication(
+	enum dkim_dns_status status, const struct dns_answer *answer, struct view record)
+{
+	struct dkim_key ours;
+	size_t records = 0, right = 0;
+	if (status == DKIM_DNS_FAILED)
+		return DKIM_PUBLICATION_UNKNOWN;
+	if (status != DKIM_DNS_OK || answer == NULL)
+		return DKIM_UNPUBLISHED;
+	if (dkim_key_parse(record, &ours) != NULL || ours.key == NULL)
+		return DKIM_PUBLISHED_OTHER;
+	for (size_t i = 0; i < answer->record_count; i++)
+		if (answer->records[i].type == DNS_TYPE_TXT) {
+			records++;
+			right += agrees(answer->records[i].data, &ours);
+		}
+	dkim_key_clear(&ours);
+	if (records == 0)
+		return DKIM_UNPUBLISHED;
+	return right == 0 ? DKIM_PUBLISHED_OTHER : right < records ? DKIM_PUBLISHED_SEVERAL : DKIM_PUBLISHED;
+}
+
+const char *dkim_publication_text(enum dkim_publication publication)
+{
+	static const char *const texts[DKIM_PUBLICATION_COUNT] = {
+		[DKIM_PUBLISHED] = "published",
+		[DKIM_UNPUBLISHED] = "not published: DNS has no record of that name",
+		[DKIM_PUBLISHED_OTHER] = "not published: DNS has another record of that name",
+		[DKIM_PUBLISHED_SEVERAL] = "published beside other records of that name: those must go",
+		[DKIM_PUBLICATION_UNKNOWN] = "not known: DNS did not answer",
+	};
+	return texts[publication];
+}

@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "crypto/signature.h"
+#include "mailauth/dkim.h"
 
 #define DKIM_RECORD_MAX_BYTES 4096u /* a longer one is not looked at */
 
@@ -29,5 +30,20 @@ struct dkim_record {
 enum err dkim_record_parse(struct view text, struct dkim_record *ret) MUST_CHECK;
 /* True if it publishes the public half of that key. */
 bool dkim_record_matches(struct view text, const struct signature_private *key);
+
+/* What DNS has at a key's name, compared with the record that should be there. */
+enum dkim_publication {
+	DKIM_PUBLISHED, /* this key, and nothing that a verifier could take for another */
+	DKIM_UNPUBLISHED, /* nothing */
+	DKIM_PUBLISHED_OTHER, /* another key, a revoked one, or what is no key record for mail */
+	DKIM_PUBLISHED_SEVERAL, /* it, and other TXT records: which one is taken is left to chance (RFC 6376 §3.6.2.2) */
+	DKIM_PUBLICATION_UNKNOWN, /* DNS did not answer */
+};
+enum { DKIM_PUBLICATION_COUNT = DKIM_PUBLICATION_UNKNOWN + 1 };
+/* `record` is dkim_record_format()'s text. The answer is not looked at unless the status is DKIM_DNS_OK. */
+enum dkim_publication dkim_record_publication(
+	enum dkim_dns_status status, const struct dns_answer *answer, struct view record);
+/* A sentence about it. */
+const char *dkim_publication_text(enum dkim_publication publication);
 
 #endif

@@ -176,6 +176,48 @@ static void remembered_keys(void **state)
 	dkim_keys_free(NULL);
 }
 
+static void publications(void **state)
+{
+	(void)state;
+	static const char record[] = TESTING_ED25519_RECORD;
+	static const struct {
+		const char *name;
+		enum dkim_dns_status status;
+		const char *texts[3];
+		enum dkim_publication want;
+	} cases[] = {
+		{ "the very text", DKIM_DNS_OK, { record }, DKIM_PUBLISHED },
+		{ "written otherwise", DKIM_DNS_OK,
+			{ "k = ed25519;p=11qYAYKxCrfVS/7TyWQHOg7hcvPap iMlrwIaaPcHURo=; t=y" }, DKIM_PUBLISHED },
+		{ "twice", DKIM_DNS_OK, { record, record }, DKIM_PUBLISHED },
+		{ "no such name", DKIM_DNS_NXDOMAIN, { NULL }, DKIM_UNPUBLISHED },
+		{ "no record", DKIM_DNS_OK, { NULL }, DKIM_UNPUBLISHED },
+		{ "no answer", DKIM_DNS_FAILED, { record }, DKIM_PUBLICATION_UNKNOWN },
+		{ "another kind", DKIM_DNS_OK, { TESTING_RSA_RECORD }, DKIM_PUBLISHED_OTHER },
+		{ "another key", DKIM_DNS_OK, { "v=DKIM1; k=ed25519; p=AAAAAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" },
+			DKIM_PUBLISHED_OTHER },
+		{ "cut off", DKIM_DNS_OK, { "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS" }, DKIM_PUBLISHED_OTHER },
+		{ "revoked", DKIM_DNS_OK, { "v=DKIM1; k=ed25519; p=" }, DKIM_PUBLISHED_OTHER },
+		{ "not for mail", DKIM_DNS_OK, { TESTING_ED25519_RECORD "; s=other" }, DKIM_PUBLISHED_OTHER },
+		{ "not for SHA-256", DKIM_DNS_OK, { TESTING_ED25519_RECORD "; h=sha1" }, DKIM_PUBLISHED_OTHER },
+		{ "something else", DKIM_DNS_OK, { "hello" }, DKIM_PUBLISHED_OTHER },
+		{ "beside another key", DKIM_DNS_OK, { TESTING_RSA_RECORD, record }, DKIM_PUBLISHED_SEVERAL },
+		{ "beside a text", DKIM_DNS_OK, { record, "hello" }, DKIM_PUBLISHED_SEVERAL },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct dns_record records[3];
+		struct dns_answer answer = { .records = records };
+		for (; answer.record_count < 3 && cases[i].texts[answer.record_count] != NULL; answer.record_count++)
+			records[answer.record_count] = (struct dns_record){ .type = DNS_TYPE_TXT,
+				.data = view_from_cstr(cases[i].texts[answer.record_count]) };
+		enum dkim_publication got = dkim_record_publication(cases[i].status, &answer, view_from_cstr(record));
+		if (got != cases[i].want)
+			fail_msg("%s: %s", cases[i].name, dkim_publication_text(got));
+		assert_int_equal(dkim_record_publication(cases[i].status, &answer, VIEW("v=DKIM1; p=")),
+			cases[i].status == DKIM_DNS_OK ? DKIM_PUBLISHED_OTHER : cases[i].want);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +225,7 @@ int main(void)
 		cmocka_unit_test(formatted_and_parsed),
 		cmocka_unit_test(not_usable),
 		cmocka_unit_test(quoted),
+		cmocka_unit_test(publications),
 		cmocka_unit_test(remembered_keys),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

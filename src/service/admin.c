@@ -77,7 +77,11 @@ static const struct admin_command *find_command(const json_t *request)
 	if (name == NULL)
 		return NULL;
 	const struct admin_command *found = find_in(admin_directory_commands, admin_directory_command_count, name);
-	return found != NULL ? found : find_in(admin_queue_commands, admin_queue_command_count, name);
+	if (found == NULL)
+		found = find_in(admin_dkim_commands, admin_dkim_command_count, name);
+	if (found == NULL)
+		found = find_in(admin_queue_commands, admin_queue_command_count, name);
+	return found;
 }
 
 bool admin_request_writes(const json_t *request)

@@ -20,6 +20,13 @@
  *                                  ids, or domain?, sender?, held?, or all: true
  *                                  → {"changed": recipients, "not_found": [ids]}
  *   queue.summary                                          → {"messages", "recipients", "deferred", "held", "bytes", "oldest_ms"}
+ *   dkim.new                       domain, private_keys, selector?
+ *                                  → {"keys": [key], "ours": is it one of our domains}     (PEM texts, made by the caller: making one takes long)
+ *   dkim.rotate                    domain, private_keys, selectors        → the same       (each takes the place of one that is active)
+ *   dkim.list                      domain?                 → {"keys": [{"domain", "selector", "algorithm", "bits", "state", "created_ms",
+ *                                                             "activated_ms", "retired_ms", "name", "record"}]}   (never the private half)
+ *   dkim.activate | retire | remove
+ *                                  domain, selectors       → {"keys": [key]}
  * Arguments that a command does not know are errors, so that a misspelt filter never means "everything".
  */
 #ifndef SERVICE_ADMIN_H
@@ -36,6 +43,7 @@ struct admin_context {
 	int64_t now_ms; /* wall clock */
 	const char *data_folder; /* for the header of a spooled message; NULL: leave that out */
 	const char *postmaster; /* config->postmaster: this account is not removed; NULL: none */
+	bool dkim_unchecked; /* new keys sign at once: config->dkim.check_published is off */
 };
 
 struct admin_spool_name {
@@ -44,6 +52,7 @@ struct admin_spool_name {
 /* What the caller does after the commit. Zero-initialised it is empty. */
 struct admin_effects {
 	bool directory_changed; /* domains, accounts or aliases */
+	bool dkim_changed; /* keys */
 	bool queue_changed; /* queue_action was done … */
 	enum queue_action queue_action;
 	size_t message_count; /* … to these messages, or, when this is 0, to everything that matches the filter */

@@ -88,6 +88,7 @@ static enum err run_request(struct store_job *store_job, struct db *db)
 		.now_ms = clock_wall_ms(),
 		.data_folder = store_folder(job->server->store),
 		.postmaster = job->config->postmaster,
+		.dkim_unchecked = !job->config->dkim.check_published,
 	};
 	return admin_run(db, &context, job->request, &job->result, &job->effects);
 }
