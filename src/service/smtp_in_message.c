@@ -5,6 +5,7 @@
 #include "mail/header.h"
 #include "mail/message_id.h"
 #include "mail/received.h"
+#include "mail/tls_required.h"
 #include "queue/id.h"
 #include "service/smtp_in_private.h"
 
@@ -49,6 +50,10 @@ static enum err format_added(struct smtp_in *session, bool has_date, bool has_me
 enum err smtp_in_header_known(struct smtp_in *session, struct view header)
 {
 	session->is_header_known = true;
+	/* RFC 8689 §4.1: REQUIRETLS overrides the field. */
+	struct message_wishes *wishes = &session->message->wishes;
+	if ((wishes->flags & QUEUE_REQUIRETLS) == 0 && tls_required_is_no(header))
+		wishes->flags |= QUEUE_TLS_OPTIONAL;
 	if (!smtp_in_is_submission(session))
 		return ERR_OK;
 	bool has_date = false, has_message_id = false;
