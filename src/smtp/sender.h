@@ -3,7 +3,8 @@
  * The owner's loop: feed what was read; pull events with smtp_sender_next() until false; write smtp_sender_output().
  * Body bytes are pulled: on SMTP_SENDER_BODY the owner calls smtp_sender_body() as often as it likes while
  * smtp_sender_wants_body() is true (the engine keeps at most about 64 KiB of output).
- * It uses what the server offers: PIPELINING, CHUNKING, SIZE, 8BITMIME, SMTPUTF8, BINARYMIME, DSN, STARTTLS, AUTH.
+ * It uses what the server offers: PIPELINING, CHUNKING, SIZE, 8BITMIME, SMTPUTF8, BINARYMIME, DSN, STARTTLS, AUTH,
+ * REQUIRETLS, MT-PRIORITY, DELIVERBY.
  *
  * Laws (checked by sender_test.c and sender_fuzz.c): fed byte by byte or at once it does the same; output is bounded; each
  * recipient has at most one event; nothing comes after FAILED; a recipient has a 2xx event only when the server took the whole message.
@@ -47,6 +48,11 @@ struct smtp_sender_transaction {
 	bool smtputf8; /* the message needs SMTPUTF8 */
 	enum smtp_ret ret;
 	struct view envid;
+	bool requiretls; /* the server has to keep the promise too (RFC 8689) */
+	int32_t priority; /* MT-PRIORITY (RFC 6710): -9 … 9; 0 is what is meant without it */
+	/* DELIVERBY (RFC 2852): so much time is left; mode R (else N), T. */
+	bool has_by, by_return, by_trace;
+	int64_t by_s;
 };
 
 enum smtp_sender_event_kind {
@@ -90,6 +96,9 @@ enum { /* smtp_sender_extensions() */
 	SMTP_EXT_AUTH = 256,
 	SMTP_EXT_ENHANCED = 512,
 	SMTP_EXT_LIMITS = 1024,
+	SMTP_EXT_REQUIRETLS = 2048, /* counts only inside TLS, and is not set without */
+	SMTP_EXT_MT_PRIORITY = 4096,
+	SMTP_EXT_DELIVERBY = 8192,
 };
 
 struct smtp_sender *smtp_sender_new(const struct smtp_sender_options *options, int64_t now_ms);
@@ -111,7 +120,9 @@ int64_t smtp_sender_deadline(const struct smtp_sender *sender);
 /* After READY or DONE was pulled (else ERR_STATE; ERR_CLOSED when the session is over). SIZE, 8BITMIME, SMTPUTF8 and DSN parameters are sent only where offered. If the server's SIZE limit is
  * smaller than size_bytes every recipient gets a made-here 552 5.3.4 without a command. If `smtputf8` is needed and
  * not offered: made-here 553 5.6.7. 8-bit content without 8BITMIME, binary without BINARYMIME: made-here 554 5.6.3 (the owner
- * avoids that by converting first, see smtp_sender_extensions()). An address that could leave its angle brackets (controls, a blank or ">" outside
+ * avoids that by converting first, see smtp_sender_extensions()). `requiretls` without REQUIRETLS inside TLS: made-here 550 5.7.30 (RFC 8689
+ * §4.2.1). `by_return` without DELIVERBY: made-here 550 5.3.3 (RFC 2852 §4.2: such a message may not go where nobody would return it in time); with
+ * less time left than its minimum, or none: 550 5.4.7. MT-PRIORITY and mode N of DELIVERBY are left out where they are not offered. An address that could leave its angle brackets (controls, a blank or ">" outside
  * quotes), is longer than 1,000 bytes, or is not ASCII without `smtputf8`: made-here 553 for that recipient. */
 enum err smtp_sender_begin(struct smtp_sender *sender, const struct smtp_sender_transaction *transaction) MUST_CHECK;
 bool smtp_sender_wants_body(const struct smtp_sender *sender);

@@ -8,6 +8,7 @@
 /* RFC 3461 §4.4 and §4.2: ENVID has at most 100 characters, ORCPT at most 500. */
 #define ENVID_MAX_BYTES 100u
 #define ORCPT_MAX_BYTES 500u
+#define DELIVER_BY_MAX_S 999999999
 
 static bool has(const struct smtp_sender *sender, unsigned extension)
 {
@@ -58,6 +59,27 @@ static void put_mail_dsn(struct smtp_sender *sender)
 	}
 }
 
+static void put_number(struct smtp_sender *sender, struct view name, int64_t n)
+{
+	sender_put(sender, name);
+	if (n < 0)
+		sender_put(sender, VIEW("-"));
+	sender_put_u64(sender, (uint64_t)(n < 0 ? -n : n));
+}
+
+/* RFC 2852 §4: nine digits at most. */
+static void put_deliver_by(struct smtp_sender *sender)
+{
+	const struct smtp_sender_transaction *what = &sender->transaction.what;
+	int64_t by_s = what->by_s;
+	if (by_s < -DELIVER_BY_MAX_S || by_s > DELIVER_BY_MAX_S)
+		by_s = by_s < 0 ? -DELIVER_BY_MAX_S : DELIVER_BY_MAX_S;
+	put_number(sender, VIEW(" BY="), by_s);
+	sender_put(sender, what->by_return ? VIEW(";R") : VIEW(";N"));
+	if (what->by_trace)
+		sender_put(sender, VIEW("T"));
+}
+
 void sender_command_mail(struct smtp_sender *sender)
 {
 	const struct smtp_sender_transaction *what = &sender->transaction.what;
@@ -75,6 +97,12 @@ void sender_command_mail(struct smtp_sender *sender)
 		sender_put(sender, VIEW(" SMTPUTF8"));
 	if (has(sender, SMTP_EXT_DSN))
 		put_mail_dsn(sender);
+	if (what->requiretls)
+		sender_put(sender, VIEW(" REQUIRETLS"));
+	if (what->priority != 0 && has(sender, SMTP_EXT_MT_PRIORITY))
+		put_number(sender, VIEW(" MT-PRIORITY="), what->priority);
+	if (what->has_by && has(sender, SMTP_EXT_DELIVERBY))
+		put_deliver_by(sender);
 	/* The login is ours, not the author's: we vouch for nobody (RFC 4954 §5). */
 	if (sender->options.has_login && has(sender, SMTP_EXT_AUTH))
 		sender_put(sender, VIEW(" AUTH=<>"));

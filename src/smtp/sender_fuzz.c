@@ -159,6 +159,12 @@ static void owner_init(struct owner *owner, const uint8_t choice[4])
 		.smtputf8 = (choice[2] & 64) != 0,
 		.ret = (enum smtp_ret)(choice[1] / 8 % 2),
 		.envid = VIEW("id+=\x01"),
+		.requiretls = (choice[3] & 128) != 0,
+		.priority = (int32_t)(choice[3] / 8 % 4) * 6 - 9,
+		.has_by = (choice[2] & 128) != 0,
+		.by_return = (choice[3] & 64) != 0,
+		.by_trace = (choice[3] & 32) != 0,
+		.by_s = (choice[3] & 16) != 0 ? 100 : INT64_MIN / 2,
 	};
 }
 

@@ -9,6 +9,14 @@ static void parse_size(struct view value, struct sender_offer *offer)
 		offer->size_max_bytes = n;
 }
 
+/* RFC 2852 §2: the least time of mode R, and perhaps more behind a comma. */
+static void parse_deliver_by(struct view value, struct sender_offer *offer)
+{
+	uint64_t n;
+	if (view_parse_u64(view_sub(value, 0, view_find(value, ',')), 999999999, &n) == ERR_OK)
+		offer->deliver_by_min_s = (uint32_t)n;
+}
+
 static void parse_auth(struct view value, struct sender_offer *offer)
 {
 	enum sasl_client_mechanism login = sasl_client_choose(value);
@@ -52,6 +60,9 @@ static void parse_keyword(struct view line, struct sender_offer *offer)
 		{ "AUTH", SMTP_EXT_AUTH, parse_auth },
 		{ "ENHANCEDSTATUSCODES", SMTP_EXT_ENHANCED, NULL },
 		{ "LIMITS", SMTP_EXT_LIMITS, parse_limits },
+		{ "REQUIRETLS", SMTP_EXT_REQUIRETLS, NULL },
+		{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY, NULL },
+		{ "DELIVERBY", SMTP_EXT_DELIVERBY, parse_deliver_by },
 	};
 	line = view_trim(line);
 	size_t blank = view_find(line, ' ');

@@ -59,6 +59,7 @@ struct sender_offer {
 	uint64_t size_max_bytes; /* 0 = none given */
 	enum sasl_client_mechanism login;
 	uint32_t limit_recipients, limit_transactions;
+	uint32_t deliver_by_min_s; /* 0 = none given */
 };
 
 struct sender_transaction {

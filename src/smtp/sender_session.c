@@ -151,6 +151,9 @@ static void reply_to_ehlo(struct smtp_sender *sender, const struct smtp_reply *r
 		sender_fail_protocol(sender, "the server's reply to EHLO makes no sense");
 	} else {
 		sender_offer_parse(frame, &sender->offer);
+		/* RFC 8689 §2: a server offers it inside TLS only; before that it is somebody else's word. */
+		if (!sender->tls_active)
+			sender->offer.extensions &= ~(unsigned)SMTP_EXT_REQUIRETLS;
 		hello_is_through(sender);
 	}
 }

@@ -61,6 +61,27 @@ static void note_recipients(struct smtp_sender *sender)
 	}
 }
 
+/* RFC 2852 §4.2: the time of a message that is to be returned when it is over is watched by every server that takes it, or it goes to none. True if
+ * this one can't be given it. */
+static bool is_late_for(const struct smtp_sender *sender, struct smtp_reply *ret)
+{
+	const struct smtp_sender_transaction *what = &sender->transaction.what;
+	if (!what->has_by || !what->by_return)
+		return false;
+	if (what->by_s <= 0)
+		*ret = smtp_reply_make(550, "5.4.7", "the time is over in which the message was to be delivered");
+	else if (!has(sender, SMTP_EXT_DELIVERBY))
+		*ret = smtp_reply_make(550, "5.3.3",
+			"the message is to be returned if it is late (DELIVERBY), which the server does not offer to "
+			"do");
+	else if (what->by_s < (int64_t)sender->offer.deliver_by_min_s)
+		*ret = smtp_reply_make(550, "5.4.7", "%lld s are left to deliver the message, the server asks for %u",
+			(long long)what->by_s, sender->offer.deliver_by_min_s);
+	else
+		return false;
+	return true;
+}
+
 /* What this server can't be given as the message is. True if so, with the reply for all recipients. */
 static bool is_refused_here(const struct smtp_sender *sender, struct smtp_reply *ret)
 {
@@ -79,8 +100,10 @@ static bool is_refused_here(const struct smtp_sender *sender, struct smtp_reply 
 		*ret = smtp_reply_make(554, "5.6.3", "the message has binary content, which the server does not take");
 	else if (!can_ask_for(sender, what->reverse_path))
 		*ret = smtp_reply_make(553, "5.1.7", "the sender's address can't be sent over SMTP");
+	else if (what->requiretls && !has(sender, SMTP_EXT_REQUIRETLS))
+		*ret = smtp_reply_make(550, "5.7.30", "the message needs REQUIRETLS, which the server does not offer");
 	else
-		return false;
+		return is_late_for(sender, ret);
 	return true;
 }
 

@@ -53,6 +53,18 @@ static const struct sender_script_transaction transactions[] = {
 	{ "reported",
 		{ ANN, .recipient_count = 3, .recipients = reported, .size_bytes = 4, .ret = SMTP_RET_HDRS,
 			.envid = V("QQ=1 2") } },
+	{ "private", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .requiretls = true } },
+	{ "urgent", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .priority = 9 } },
+	{ "slow", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .priority = -3 } },
+	{ "in time",
+		{ ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .has_by = true, .by_return = true,
+			.by_trace = true, .by_s = 120 } },
+	{ "too late",
+		{ ANN, .recipient_count = 3, .recipients = three, .size_bytes = 4, .has_by = true,
+			.by_return = true } },
+	{ "overdue",
+		{ ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .has_by = true,
+			.by_s = -5000000000 } },
 	{ "whole", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .ret = SMTP_RET_FULL } },
 };
 
@@ -205,6 +217,45 @@ static const struct sender_script parameter_scripts[] = {
 		READY("S: 250-DSN\n") "BEGIN whole\nC: MAIL FROM:<ann@example.com> RET=FULL\nCLOSED\nE: failed "
 				      "MAIL" LOST },
 	{ "DSN not offered", 0, PIPE "BEGIN reported\n" MAIL THREE "C: DATA\nCLOSED\nE: failed MAIL" LOST },
+	{ "REQUIRETLS", SCRIPT_TLS_ACTIVE,
+		READY("S: 250-REQUIRETLS\n") "BEGIN private\nC: MAIL FROM:<ann@example.com> REQUIRETLS\nCLOSED\nE: "
+					     "failed "
+					     "MAIL" LOST },
+	{ "REQUIRETLS not offered", SCRIPT_TLS_ACTIVE,
+		PLAIN
+		"BEGIN private\nE: rcpt 0 MAIL 550 5.7.30 the message needs REQUIRETLS, which the server does not "
+		"offer [here]\nE: done\nBEGIN one\n" MAIL "CLOSED\nE: failed MAIL" LOST },
+	{ "REQUIRETLS offered in clear is none", 0,
+		READY("S: 250-REQUIRETLS\n") "BEGIN private\nE: rcpt 0 MAIL 550 5.7.30 the message needs REQUIRETLS, "
+					     "which "
+					     "the server does not offer [here]\nE: done\n" },
+	{ "MT-PRIORITY", 0,
+		READY("S: 250-MT-PRIORITY MIXER\n") "BEGIN urgent\nC: MAIL FROM:<ann@example.com> MT-PRIORITY=9\nS: "
+						    "550 "
+						    "no\nE: rcpt 0 MAIL 550 no\nE: done\nBEGIN slow\n"
+						    "C: MAIL FROM:<ann@example.com> MT-PRIORITY=-3\nCLOSED\n"
+						    "E: failed MAIL" LOST },
+	{ "MT-PRIORITY not offered", 0, PLAIN "BEGIN urgent\n" MAIL "CLOSED\nE: failed MAIL" LOST },
+	{ "DELIVERBY, mode R", 0,
+		READY("S: 250-DELIVERBY 120,x=y\n") "BEGIN in time\nC: MAIL FROM:<ann@example.com> BY=120;RT\nCLOSED\n"
+						    "E: failed MAIL" LOST },
+	{ "DELIVERBY, mode R, below the minimum", 0,
+		READY("S: 250-DELIVERBY 121\n") "BEGIN in time\nE: rcpt 0 MAIL 550 5.4.7 120 s are left to deliver the "
+						"message, the server asks for 121 [here]\nE: done\n" },
+	{ "DELIVERBY, mode R, no time left", 0,
+		READY("S: 250-DELIVERBY\n") "BEGIN too late\nE: rcpt 0 MAIL 550 5.4.7 the time is over in which the "
+					    "message was to be delivered [here]\n"
+					    "E: rcpt 1 MAIL 550 5.4.7 the time is over in which the message was to be "
+					    "delivered [here]\nE: rcpt 2 MAIL 550 5.4.7 the time is over in which the "
+					    "message was to be delivered [here]\nE: done\n" },
+	{ "DELIVERBY, mode R, not offered", 0,
+		PLAIN
+		"BEGIN in time\nE: rcpt 0 MAIL 550 5.3.3 the message is to be returned if it is late (DELIVERBY), "
+		"which the server does not offer to do [here]\nE: done\n" },
+	{ "DELIVERBY, mode N, long overdue", 0,
+		READY("S: 250-DELIVERBY 60\n") "BEGIN overdue\nC: MAIL FROM:<ann@example.com> BY=-999999999;N\nCLOSED\n"
+					       "E: failed MAIL" LOST },
+	{ "DELIVERBY, mode N, not offered", 0, PLAIN "BEGIN overdue\n" MAIL "CLOSED\nE: failed MAIL" LOST },
 	{ "nobody to send to", 0, PLAIN "BEGIN nobody\nE: done\nBEGIN one\n" MAIL "CLOSED\nE: failed MAIL" LOST },
 	{ "addresses that would leave their brackets", 0,
 		PIPE "BEGIN odd\nE: rcpt 0 RCPT 553 5.1.3 the address can't be sent over SMTP [here]\n"
