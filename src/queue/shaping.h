@@ -10,8 +10,10 @@
  *     when 421 4.7.0 "not in whitelist" suspend 1h
  *     when 4xx * "try another" next-host
  *
- * The same form is compiled in for the large mailbox providers (shaping_builtin.c); a file's rules come before those. Rules under
- * `site *` hold for all. Pure; immutable once parsed, so that many may read it.
+ * The same form is compiled in for the large mailbox providers (shaping_builtin.c); a file's rules come before those, and what it says of
+ * a built-in site's hosts or limits (a number, or `unlimited`) takes their place. `when … nothing` keeps a later rule from acting. Rules under
+ * `site *` hold for all, behind those of the site. Words match without case anywhere in the text, all of them must, and a blank in them is any run
+ * of blanks or line ends. Pure; immutable once parsed, so that many may read it.
  */
 #ifndef QUEUE_SHAPING_H
 #define QUEUE_SHAPING_H
@@ -35,7 +37,7 @@ struct shaping_site {
 };
 
 enum shaping_action_kind {
-	SHAPING_NOTHING, /* no rule speaks of this reply */
+	SHAPING_NOTHING, /* no rule speaks of this reply, or one says so (`rule` is not empty) */
 	SHAPING_SLOW, /* connections and rates at `percent` of what they are, for `for_ms` */
 	SHAPING_SUSPEND, /* nothing to this site for `for_ms` */
 	SHAPING_NEXT_HOST, /* this delivery to another host of the domain */
