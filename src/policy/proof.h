@@ -1,4 +1,4 @@
-/* The short proofs in addresses of our making. Private to this folder. */
+/* The short proofs in addresses of our making. Pure. */
 #ifndef POLICY_PROOF_H
 #define POLICY_PROOF_H
 
