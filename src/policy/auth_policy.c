@@ -89,7 +89,8 @@ static struct auth_decision judge_failure(const struct auth_policy *policy, cons
 	d.override = override_of(d.action, dmarc);
 	if (d.action == AUTH_REJECT)
 		d.reply = smtp_reply_make(550, "5.7.26",
-			"The message says that it is from %.*s, which neither SPF nor DKIM confirms, and %.*s wants such "
+			"The message says that it is from %.*s, which neither SPF nor DKIM confirms, and %.*s wants "
+			"such "
 			"mail refused (DMARC: %s; p=%.*s)",
 			VIEW_ARG(dmarc->domain), VIEW_ARG(dmarc->record_domain), dmarc->reason,
 			VIEW_ARG(dmarc_policy_name(dmarc->policy)));

@@ -43,7 +43,10 @@ struct matter {
 	const char *reason;
 };
 
-#define RECORD(p) { .policy = (p), .subdomain_policy = (p), .nonexistent_policy = (p) }
+#define RECORD(p)                                                                                                      \
+	{                                                                                                              \
+		.policy = (p), .subdomain_policy = (p), .nonexistent_policy = (p)                                      \
+	}
 
 static const struct matter matters[] = {
 	{ "all is well", &strict, SPF_PASS, DMARC_PASS, DMARC_POLICY_REJECT, 0, 1, .reason = "" },
@@ -96,8 +99,8 @@ static const struct matter matters[] = {
 		SPF_FAIL, DMARC_PERMERROR, 0, 0, 0, .action = AUTH_REJECT, .code = 550, .subject = 7, .detail = 23,
 		.reason = "spf" },
 
-	{ "no answer about the record", &careful, SPF_NONE, DMARC_TEMPERROR, 0, 0, 1, .action = AUTH_DEFER,
-		.code = 451, .subject = 4, .detail = 3, .reason = "dns" },
+	{ "no answer about the record", &careful, SPF_NONE, DMARC_TEMPERROR, 0, 0, 1, .action = AUTH_DEFER, .code = 451,
+		.subject = 4, .detail = 3, .reason = "dns" },
 	{ "no answer about the record, SPF unknown, too", &careful, SPF_TEMPERROR, DMARC_TEMPERROR, 0, 0, 1,
 		.action = AUTH_DEFER, .code = 451, .subject = 7, .detail = 24, .reason = "dns" },
 	{ "no answer about the record, but it is the author's", &careful, SPF_PASS, DMARC_TEMPERROR, 0, 0, 1,
@@ -126,9 +129,14 @@ static struct auth_decision decide(const struct matter *m)
 		.has_spf = true,
 		.spf = { .result = m->spf, .domain = VIEW("sender.example"), .explanation = VIEW("ask\r\nus") },
 		.from_fields = m->from_fields,
-		.dmarc = { .result = m->dmarc, .domain = VIEW("author.example"), .source = m->source,
-			.record_domain = VIEW("author.example"), .record = m->record, .policy = m->asked,
-			.applied = m->applied, .reason = "because" },
+		.dmarc = { .result = m->dmarc,
+			.domain = VIEW("author.example"),
+			.source = m->source,
+			.record_domain = VIEW("author.example"),
+			.record = m->record,
+			.policy = m->asked,
+			.applied = m->applied,
+			.reason = "because" },
 		.author_passed = m->author_passed,
 		.trusted_sealer = m->is_sealed ? VIEW("list.example") : VIEW_NONE,
 	};
