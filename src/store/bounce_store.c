@@ -14,12 +14,13 @@ static enum err make_key(struct view address, struct buf *out)
 	return err;
 }
 
-/* TEXT columns hold UTF-8, and neither ends in the middle of a letter nor holds a NUL. */
+/* TEXT columns hold UTF-8, and and no NUL; a cut may have gone through a letter. */
 static struct view make_text(struct view text)
 {
+	bool is_cut = text.len > TEXT_MAX_BYTES;
 	text = view_sub(text, 0, TEXT_MAX_BYTES);
 	text = view_sub(text, 0, view_find(text, '\0'));
-	for (unsigned i = 0; i < 4 && !view_is_utf8(text) && text.len > 0; i++)
+	for (unsigned i = 0; is_cut && i < 3 && !view_is_utf8(text); i++)
 		text.len--;
 	return view_is_utf8(text) ? text : VIEW("(not in UTF-8)");
 }
