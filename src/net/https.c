@@ -319,9 +319,10 @@ static void set_where(struct https_request *request, const struct https_options 
 		curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	if (options->resolve != NULL) {
 		/* "+": curl forgets it like any other name. */
-		char text[400];
-		snprintf(text, sizeof text, "+%s", options->resolve);
-		request->resolve = curl_slist_append(NULL, text);
+		struct buf text = { 0 };
+		if (buf_append_format(&text, "+%s", options->resolve) == ERR_OK)
+			request->resolve = curl_slist_append(NULL, buf_cstr(&text));
+		buf_clear(&text);
 		curl_easy_setopt(easy, CURLOPT_RESOLVE, request->resolve);
 	}
 	if (options->ca_file != NULL) {

@@ -19,7 +19,7 @@ void https_free(struct https *https);
 struct https_options {
 	const char *url; /* https:// only; http:// only to a loopback address, for tests and local token helpers */
 	const char *ca_file; /* NULL: the system's */
-	/* "host:port:address": connect there instead of asking the system's resolver; NULL: ask it. The caller resolves with his own. */
+	/* "host:port:address,address": connect there instead of asking the system's resolver; NULL: ask it. The caller resolves with his own. */
 	const char *resolve;
 	struct view body; /* POST with it; NULL view: GET. Copied. */
 	const char *content_type; /* of the body */
