@@ -11,6 +11,9 @@
 /* Where the other side said "enough", one more is tried after so many successes. */
 #define GROW_AGAIN_AFTER 200u
 
+/* How many of those that wait a free connection may choose among: the work for each stays the same, however many there are. */
+#define LOOK_AHEAD 32u
+
 struct destination_table {
 	struct destination **buckets;
 	size_t bucket_count;
@@ -77,7 +80,7 @@ static void grow(struct destination_table *table)
 	mem_free(old);
 }
 
-static bool destination_has_room(const struct destination *d)
+bool destination_has_room(const struct destination *d)
 {
 	return d->connections < d->connections_max && d->connections < d->window;
 }
@@ -134,8 +137,7 @@ struct destination *destination_get(struct destination_table *table, struct view
 
 bool destination_release(struct destination_table *table, struct destination *destination)
 {
-	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0 ||
-		destination->building != NULL)
+	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0)
 		return false;
 	struct destination **at = slot(table, destination->key);
 	ASSERT(*at == destination);
@@ -173,6 +175,26 @@ struct list *destination_take(struct destination_table *table, struct destinatio
 		destination->waiting_count--;
 	settle_place(table, destination);
 	return delivery;
+}
+
+struct list *destination_first(const struct destination *destination)
+{
+	return list_is_empty(&destination->waiting) ? NULL : destination->waiting.next;
+}
+
+struct list *destination_take_fitting(struct destination_table *table, struct destination *destination,
+	bool (*fits)(void *owner, struct list *delivery), void *owner)
+{
+	struct list *delivery = destination->waiting.next;
+	for (size_t i = 0; i < LOOK_AHEAD && delivery != &destination->waiting; i++, delivery = delivery->next) {
+		if (!fits(owner, delivery))
+			continue;
+		list_remove(delivery);
+		destination->waiting_count--;
+		settle_place(table, destination);
+		return delivery;
+	}
+	return NULL;
 }
 
 void destination_opened(struct destination_table *table, struct destination *destination)

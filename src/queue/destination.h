@@ -26,7 +26,6 @@ struct destination {
 	uint32_t failures; /* connection attempts that failed, in a row */
 	char reason[240]; /* why the last one failed: told to those who wait; "" if none did */
 	int64_t blocked_until_ms; /* monotonic; 0: not blocked */
-	void *building; /* the owner's, while it groups recipients; else NULL */
 	bool is_local; /* set by the owner before the first delivery: its connections are none on the network, and never too many */
 	struct list idle; /* connections of the owner's, ready for the next delivery: changed by the functions below */
 };
@@ -48,6 +47,13 @@ void destination_add(struct destination_table *table, struct destination *destin
 void destination_add_first(struct destination_table *table, struct destination *destination, struct list *delivery);
 /* Takes the next delivery, or NULL. */
 struct list *destination_take(struct destination_table *table, struct destination *destination);
+/* Takes the first that fits, among the next few; NULL: none of those does. */
+struct list *destination_take_fitting(struct destination_table *table, struct destination *destination,
+	bool (*fits)(void *owner, struct list *delivery), void *owner);
+/* The one that destination_take() would take; NULL: none waits. */
+struct list *destination_first(const struct destination *destination);
+/* Whether it may have one more connection. */
+bool destination_has_room(const struct destination *destination);
 
 /* Counts of connections. */
 void destination_opened(struct destination_table *table, struct destination *destination);

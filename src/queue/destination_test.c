@@ -303,14 +303,13 @@ static void each_frees_the_empty_ones(void **state)
 	destination_opened(table, open);
 	destination_add(table, open, &deliveries[0]);
 	destination_add(table, get("b", 4), &deliveries[1]);
-	struct destination *building = get("c", 4);
-	destination_add(table, building, &deliveries[2]);
-	building->building = &deliveries[2];
+	struct destination *dead = get("c", 4);
+	destination_add(table, dead, &deliveries[2]);
+	destination_failed(table, dead, 0, 1000, MAX_MS);
 	int taken = 0;
 	destination_each(table, take_all, &taken);
 	assert_int_equal(taken, 3);
 	assert_int_equal(destination_count(table), 2);
-	building->building = NULL;
 	destination_closed(table, open);
 	assert_null(next());
 }

@@ -126,3 +126,17 @@ void mx_order(const struct dns_answer *answer, struct view domain, size_t own_co
 	else if (answer->rcode == DNS_RCODE_NOERROR)
 		use_records(ret, answer, domain, &own, random);
 }
+
+void mx_shuffle(struct mx_hosts *hosts, uint64_t random)
+{
+	for (size_t first = 0, end; first < hosts->count; first = end) {
+		for (end = first + 1; end < hosts->count && hosts->preferences[end] == hosts->preferences[first];)
+			end++;
+		for (size_t left = end - first; left > 1; left--) {
+			size_t chosen = first + (size_t)(next_random(&random) % left);
+			struct view name = hosts->names[chosen];
+			hosts->names[chosen] = hosts->names[first + left - 1];
+			hosts->names[first + left - 1] = name;
+		}
+	}
+}

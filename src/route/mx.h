@@ -34,5 +34,7 @@ struct mx_hosts {
  *   none is left, MX_LOOP. */
 void mx_order(const struct dns_answer *answer, struct view domain, size_t own_count, const struct view *own_names,
 	uint64_t random, struct mx_hosts *ret);
+/* Hosts of equal preference in another order. */
+void mx_shuffle(struct mx_hosts *hosts, uint64_t random);
 
 #endif

@@ -31,7 +31,7 @@ static bool is_reported(
 		*ret_action = DSN_DELAYED;
 		return r->warn && wants(r, SMTP_NOTIFY_DELAY, true);
 	case OUTCOME_DELIVERED:
-		*ret_action = delivery->kind == DELIVERY_MAILBOX ? DSN_DELIVERED : DSN_RELAYED;
+		*ret_action = delivery->way.kind == DELIVERY_MAILBOX ? DSN_DELIVERED : DSN_RELAYED;
 		return wants(r, SMTP_NOTIFY_SUCCESS, false) && !r->dsn_passed_on;
 	case OUTCOME_NONE:
 	default:

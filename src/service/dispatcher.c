@@ -25,21 +25,6 @@ void dispatcher_pump_soon(struct dispatcher *dispatcher)
 	loop_post(dispatcher->loop, &dispatcher->pump_task);
 }
 
-static void start_one(struct dispatcher *d, struct destination *destination)
-{
-	struct list *idle = destination_idle_take(d->destinations, destination);
-	struct delivery *delivery = LIST_ENTRY(destination_take(d->destinations, destination), struct delivery, link);
-	if (idle != NULL) {
-		remote_reuse(remote_from_idle_link(idle), delivery);
-		return;
-	}
-	destination_opened(d->destinations, destination);
-	if (delivery->kind == DELIVERY_MAILBOX)
-		mailbox_deliver(delivery);
-	else
-		remote_open(d, delivery);
-}
-
 /* The last quarter of all connections is for destinations that have none: a few that let us wait must not hold up the mail to all others. */
 static enum destination_leave leave_to_open(const struct dispatcher *d)
 {
@@ -49,13 +34,37 @@ static enum destination_leave leave_to_open(const struct dispatcher *d)
 	return d->connections < most - most / 4 ? DESTINATION_MAY_OPEN : DESTINATION_MAY_OPEN_FIRST;
 }
 
+static void open_one(struct dispatcher *d, struct destination *destination)
+{
+	struct delivery *delivery = LIST_ENTRY(destination_take(d->destinations, destination), struct delivery, link);
+	destination_opened(d->destinations, destination);
+	if (delivery->way.kind == DELIVERY_MAILBOX)
+		mailbox_deliver(delivery);
+	else
+		remote_open(d, delivery);
+}
+
+/* Each call starts a delivery, or ends an idle connection that none of them may go over: so it comes to an end. */
+static void start_one(struct dispatcher *d, struct destination *destination, enum destination_leave leave)
+{
+	bool may_open = leave == DESTINATION_MAY_OPEN || destination->is_local ||
+		(leave == DESTINATION_MAY_OPEN_FIRST && destination->connections == 0);
+	if (remote_reuse_for_first(destination))
+		return;
+	if (may_open && destination_has_room(destination))
+		open_one(d, destination);
+	else
+		remote_reuse_or_quit(destination);
+}
+
 static void pump(struct dispatcher *d)
 {
 	if (d->stopping)
 		return;
 	struct destination *destination;
-	while ((destination = destination_next_runnable(d->destinations, leave_to_open(d))) != NULL)
-		start_one(d, destination);
+	enum destination_leave leave;
+	while (leave = leave_to_open(d), (destination = destination_next_runnable(d->destinations, leave)) != NULL)
+		start_one(d, destination, leave);
 	/* A connection that ends pumps again; one that only waits for more of its own makes room for others. */
 	if (leave_to_open(d) != DESTINATION_MAY_OPEN && destination_wants_connection(d->destinations))
 		remote_quit_one_idle(d);
@@ -185,7 +194,10 @@ static void forget(void *owner, struct destination *destination)
 
 void dispatcher_forget_waiting(struct dispatcher *dispatcher)
 {
+	struct list *link;
 	destination_each(dispatcher->destinations, forget, dispatcher);
+	while ((link = domain_routes_take_waiting(dispatcher->routes)) != NULL)
+		delivery_drop(LIST_ENTRY(link, struct delivery, link));
 }
 
 static void reload_queue(struct loop_task *task)
@@ -195,6 +207,7 @@ static void reload_queue(struct loop_task *task)
 	dispatcher_forget_waiting(d);
 	/* "Retry now" means now, also where the last tries found nobody. */
 	(void)destination_unblock(d->destinations, INT64_MAX);
+	domain_routes_retry(d->routes);
 	dispatcher_note_due(d, 0);
 }
 
@@ -229,6 +242,8 @@ static void reload_config(struct loop_task *task)
 	struct config *config = server_config(d->server);
 	if (apply_config(d, config) != ERR_OK)
 		LOG(LOG_LEVEL_ERROR, "reload-failed", LOG_CSTR("reason", err_detail()));
+	else
+		domain_routes_configure(d->routes, d->config, NULL);
 	config_unref(config);
 }
 
@@ -299,6 +314,9 @@ struct dispatcher *dispatcher_new(struct server *server)
 			.timeout_ms = d->config->dns.timeout_ms,
 		};
 		d->resolver = resolver_new(d->loop, &options);
+		d->routes = domain_routes_new(&(struct domain_routes_options){
+			.loop = d->loop, .resolver = d->resolver, .found = dispatcher_route_found, .owner = d });
+		domain_routes_configure(d->routes, d->config, NULL);
 	}
 	if (d->resolver == NULL) {
 		dispatcher_free(d);
@@ -352,7 +370,9 @@ void dispatcher_free(struct dispatcher *dispatcher)
 	if (d->loop != NULL) {
 		d->stopping = true;
 		remote_drop_all(d);
-		dispatcher_forget_waiting(d);
+		if (d->routes != NULL)
+			dispatcher_forget_waiting(d);
+		domain_routes_free(d->routes);
 		loop_timer_clear(&d->load_timer);
 		loop_timer_clear(&d->unblock_timer);
 		loop_timer_clear(&d->retry_timer);

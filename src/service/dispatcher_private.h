@@ -5,6 +5,7 @@
 #include "net/resolver.h"
 #include "queue/destination.h"
 #include "service/dispatcher.h"
+#include "service/domain_routes.h"
 
 struct remote;
 
@@ -32,13 +33,25 @@ struct delivery_recipient {
 
 enum delivery_kind { DELIVERY_MAILBOX, DELIVERY_REMOTE };
 
-/* Recipients of one message that go the same way in one transaction. */
+/* Recipients of one message that go the same way in one transaction: those of one domain, or of one smart host, that agree in all of this. The
+ * texts are the message's. */
+struct delivery_way {
+	enum delivery_kind kind;
+	struct view domain; /* to MX hosts: A-labels, or an address literal; else empty */
+	struct view smarthost; /* its name; empty: none */
+	struct view stream; /* empty: none */
+	int32_t priority; /* higher ones first */
+	unsigned flags; /* QUEUE_REQUIRETLS … */
+	int64_t deliver_by_ms;
+};
+
 struct delivery {
-	struct list link; /* in destination->waiting */
+	struct list link; /* where it waits: at its destination, or for its domain's route */
 	struct dispatcher *dispatcher;
 	struct message *message;
 	struct destination *destination;
-	enum delivery_kind kind;
+	struct domain_route *route; /* referenced, from when it is known; NULL for mailboxes and smart hosts */
+	struct delivery_way way;
 	size_t count, room;
 	struct delivery_recipient *recipients;
 	struct arena arena; /* what became of them */
@@ -53,6 +66,7 @@ struct dispatcher {
 	bool started;
 	struct config *config;
 	struct resolver *resolver;
+	struct domain_routes *routes;
 	struct tls_context *tls_may, *tls_verify;
 	struct destination_table *destinations;
 
@@ -107,7 +121,15 @@ void dispatcher_load_now(void *dispatcher);
 
 /* LIFE 8/10, dispatcher_route.c: splits the message's recipients into deliveries and queues them at their destinations. */
 void dispatcher_route(struct dispatcher *dispatcher, struct message *message);
-struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *message, enum delivery_kind kind);
+/* dispatcher_place.c: a delivery that is complete goes to its destination, waits for its domain's route first, or has its outcome at once. */
+void dispatcher_place(struct delivery *delivery);
+/* The route that it waited for is known. */
+void dispatcher_route_found(void *dispatcher, struct list *waiter, struct domain_route *route);
+
+/* delivery.c */
+struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *message, const struct delivery_way *way);
+/* A copy of the text that lives as long as the delivery. */
+struct view delivery_keep(struct delivery *delivery, struct view text);
 void delivery_add(
 	struct delivery *delivery, struct queue_recipient *recipient, struct view address, struct view mailbox);
 /* Frees the delivery; its recipients stay on disk as they are, to be read again when they are due. */
@@ -144,11 +166,12 @@ void content_remove_spool(struct dispatcher *dispatcher, const char *name);
 /* mailbox.c */
 void mailbox_deliver(struct delivery *delivery);
 
-/* remote.c */
+/* remote_pool.c */
 void remote_open(struct dispatcher *dispatcher, struct delivery *delivery);
-/* An idle connection of the delivery's destination takes it. */
-void remote_reuse(struct remote *remote, struct delivery *delivery);
-struct remote *remote_from_idle_link(struct list *link);
+/* An idle connection of the destination takes the delivery that waits first, if there is one that it may go over. */
+bool remote_reuse_for_first(struct destination *destination);
+/* An idle connection, of which there is at least one, takes any delivery that may go over it; or one of them is ended to make room. */
+void remote_reuse_or_quit(struct destination *destination);
 /* Makes room for a connection to somewhere else. */
 void remote_quit_one_idle(struct dispatcher *dispatcher);
 /* Stopping: idle ones quit, or all are dropped (their deliveries stay on disk). */

@@ -9,114 +9,72 @@
 #include <idn2.h>
 #include <string.h>
 
-#define LOCAL_DESTINATION VIEW("mailboxes")
-#define LOCAL_JOBS 16u
-#define SHORT_QUEUE_MAX 100u /* deliveries that wait for one destination */
 #define LOOKUP_ARENA_BYTES (4u * 1024 * 1024) /* one look-up, with all that an alias leads through */
 #define FOUND_ARENA_BYTES (64u * 1024 * 1024) /* what came of all of a message's */
-/* Outcomes of as many recipients as a message may have, and once again. */
-#define DELIVERY_ARENA_BYTES (64u * 1024 * 1024)
 
-struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *message, enum delivery_kind kind)
-{
-	struct delivery *delivery = mem_alloc(sizeof *delivery);
-	list_init(&delivery->link);
-	delivery->dispatcher = dispatcher;
-	delivery->message = message;
-	delivery->kind = kind;
-	arena_init(&delivery->arena, DELIVERY_ARENA_BYTES);
-	message->users++;
-	return delivery;
-}
-
-void delivery_add(
-	struct delivery *delivery, struct queue_recipient *recipient, struct view address, struct view mailbox)
-{
-	if (delivery->count == delivery->room) {
-		delivery->room = delivery->room * 2 + 1;
-		delivery->recipients = mem_resize(delivery->recipients, delivery->room * sizeof *delivery->recipients);
-	}
-	delivery->recipients[delivery->count++] = (struct delivery_recipient){
-		.recipient = recipient, .address = address, .mailbox = mailbox
-	};
-}
-
-void delivery_drop(struct delivery *delivery)
-{
-	struct message *message = delivery->message;
-	for (size_t i = 0; i < delivery->count; i++)
-		if (delivery->recipients[i].recipient->due_at_ms < message->passed_due_ms)
-			message->passed_due_ms = delivery->recipients[i].recipient->due_at_ms;
-	delivery_free(delivery);
-}
-
-void delivery_free(struct delivery *delivery)
-{
-	struct message *message = delivery->message;
-	ASSERT(message->users > 0);
-	message->users--;
-	dispatcher_message_done(delivery->dispatcher, message, delivery->count);
-	arena_clear(&delivery->arena);
-	mem_free(delivery->recipients);
-	mem_free(delivery);
-}
-
-static struct view keep(struct delivery *delivery, struct view text)
-{
-	struct view copy = VIEW_NONE;
-	enum err err = arena_dup(&delivery->arena, text, &copy);
-	ASSERT(err == ERR_OK); /* a few texts for each recipient, each of them cut */
-	return copy;
-}
-
-void delivery_set_outcome(
-	struct delivery *delivery, size_t index, enum outcome_kind outcome, struct view reply, struct view host)
-{
-	ASSERT(index < delivery->count);
-	struct delivery_recipient *r = &delivery->recipients[index];
-	r->outcome = outcome;
-	r->reply = keep(delivery, view_sub(reply, 0, 1000));
-	r->host = keep(delivery, view_sub(host, 0, 320));
-}
-
-void delivery_set_all(struct delivery *delivery, enum outcome_kind outcome, struct view reply, struct view host)
-{
-	for (size_t i = 0; i < delivery->count; i++)
-		if (delivery->recipients[i].outcome == OUTCOME_NONE)
-			delivery_set_outcome(delivery, i, outcome, reply, host);
-}
-
-/* Deliveries made for one message: one per destination, more where a transaction would grow too large. */
+/* Deliveries made for one message: one for each way, more where a transaction would grow too large. */
 struct routing {
 	struct dispatcher *dispatcher;
 	struct message *message;
 	size_t count, room;
 	struct delivery **deliveries;
+	size_t slot_count; /* a power of two, at least twice `count` */
+	struct delivery **slots; /* by way: the one that still takes recipients */
 };
 
-static void keep_delivery(struct routing *routing, struct delivery *delivery)
+static bool same_way(const struct delivery_way *a, const struct delivery_way *b)
 {
-	if (routing->count == routing->room) {
-		routing->room = routing->room * 2 + 4;
-		routing->deliveries = mem_resize(routing->deliveries, routing->room * sizeof *routing->deliveries);
-	}
-	routing->deliveries[routing->count++] = delivery;
+	return view_eq_nocase(a->domain, b->domain) && view_eq_nocase(a->smarthost, b->smarthost) &&
+		view_eq_nocase(a->stream, b->stream) && a->priority == b->priority && a->flags == b->flags &&
+		a->deliver_by_ms == b->deliver_by_ms;
 }
 
-static void add_to(struct routing *routing, struct destination *destination, enum delivery_kind kind,
-	struct queue_recipient *recipient, struct view address, struct view mailbox)
+static struct delivery **slot(struct routing *routing, const struct delivery_way *way)
 {
-	struct delivery *delivery = destination->building;
-	/* A mailbox has a delivery of its own: one slow disk operation, one outcome. */
-	size_t most = kind == DELIVERY_MAILBOX ? 1 : routing->dispatcher->config->delivery.recipients_per_transaction;
-	if (delivery == NULL || delivery->count >= most) {
-		delivery = delivery_new(routing->dispatcher, routing->message, kind);
-		delivery->destination = destination;
-		destination->building = delivery;
-		keep_delivery(routing, delivery);
-	}
-	delivery_add(delivery, recipient, address, mailbox);
+	uint64_t hash = view_hash_nocase(way->domain) ^ view_hash_nocase(way->stream);
+	size_t at = hash & (routing->slot_count - 1);
+	while (routing->slots[at] != NULL && !same_way(&routing->slots[at]->way, way))
+		at = (at + 1) & (routing->slot_count - 1);
+	return &routing->slots[at];
 }
+
+static void grow(struct routing *routing)
+{
+	routing->room = routing->room * 2 + 4;
+	routing->deliveries = mem_resize(routing->deliveries, routing->room * sizeof *routing->deliveries);
+	mem_free(routing->slots);
+	routing->slot_count = routing->slot_count == 0 ? 16 : routing->slot_count * 4;
+	routing->slots = mem_alloc_array(routing->slot_count, sizeof(struct delivery *));
+	/* Of several that go one way the last has room. */
+	for (size_t i = 0; i < routing->count; i++)
+		if (routing->deliveries[i]->way.kind == DELIVERY_REMOTE)
+			*slot(routing, &routing->deliveries[i]->way) = routing->deliveries[i];
+}
+
+static struct delivery *add_delivery(struct routing *routing, const struct delivery_way *way)
+{
+	if (routing->count == routing->room)
+		grow(routing);
+	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, way);
+	routing->deliveries[routing->count++] = delivery;
+	return delivery;
+}
+
+static void add_remote(
+	struct routing *routing, const struct delivery_way *way, struct queue_recipient *recipient, struct view address)
+{
+	struct delivery *delivery = routing->slot_count > 0 ? *slot(routing, way) : NULL;
+	if (delivery == NULL || delivery->count >= routing->dispatcher->config->delivery.recipients_per_transaction) {
+		delivery = add_delivery(routing, way);
+		*slot(routing, way) = delivery;
+	}
+	delivery_add(delivery, recipient, address, VIEW_NONE);
+}
+
+/* For an outcome without a try. */
+static const struct delivery_way no_way = { .kind = DELIVERY_MAILBOX };
+/* What the server of a transaction must know or do about all of its recipients. */
+#define WAY_FLAGS (QUEUE_REQUIRETLS | QUEUE_TLS_OPTIONAL | QUEUE_BY_RETURN | QUEUE_BY_TRACE)
 
 /* "user@Bücher.example" has its domain's hosts under its A-labels. False: no such name is possible. */
 static bool domain_to_ascii(struct view domain, struct buf *out)
@@ -132,43 +90,55 @@ static bool domain_to_ascii(struct view domain, struct buf *out)
 	return ok;
 }
 
-static void route_remote(struct routing *routing, struct queue_recipient *recipient, struct view address)
+/* Of the recipient itself, of its stream, or of its domain. */
+static struct view smarthost_for(struct routing *routing, const struct queue_recipient *recipient, struct view domain)
 {
-	struct dispatcher *d = routing->dispatcher;
-	struct view domain = view_from(address, view_find_last(address, '@') + 1);
-	struct buf ascii = { 0 }, key = { 0 };
-	const struct config_smarthost *smarthost = NULL;
-	uint32_t limit = d->config->delivery.concurrency_per_destination;
-	enum err err;
-	if (domain_to_ascii(domain, &ascii))
-		smarthost = config_find_smarthost(d->config, buf_view(&ascii));
-	if (smarthost != NULL) {
-		err = buf_append_format(&key, "smarthost/%s", smarthost->name);
-		limit = smarthost->concurrency;
-	} else {
-		err = buf_append_format(&key, "mx/%.*s", VIEW_ARG(ascii.len > 0 ? buf_view(&ascii) : domain));
-	}
-	ASSERT(err == ERR_OK);
-	add_to(routing, destination_get(d->destinations, buf_view(&key), limit), DELIVERY_REMOTE, recipient, address,
-		VIEW_NONE);
-	buf_clear(&ascii);
-	buf_clear(&key);
+	const struct config *config = routing->dispatcher->config;
+	const struct config_stream *stream = config_stream_named(config, recipient->stream);
+	if (recipient->smarthost.len > 0)
+		return recipient->smarthost;
+	if (stream != NULL && stream->smarthost != NULL)
+		return message_keep(routing->message, view_from_cstr(stream->smarthost));
+	const struct config_smarthost *found = domain.len == 0
+		? NULL
+		: config_find_smarthost_for(config, domain, routing->message->envelope.reverse_path);
+	return found != NULL ? message_keep(routing->message, view_from_cstr(found->name)) : VIEW_NONE;
 }
 
+static void route_remote(struct routing *routing, struct queue_recipient *recipient, struct view address)
+{
+	struct view domain = view_from(address, view_find_last(address, '@') + 1);
+	struct buf ascii = { 0 };
+	bool is_name = domain_to_ascii(domain, &ascii);
+	struct delivery_way way = {
+		.kind = DELIVERY_REMOTE,
+		.smarthost = smarthost_for(routing, recipient, is_name ? buf_view(&ascii) : VIEW_NONE),
+		.stream = recipient->stream,
+		.priority = recipient->priority,
+		.flags = recipient->flags & WAY_FLAGS,
+		.deliver_by_ms = recipient->deliver_by_ms,
+	};
+	if (way.smarthost.len == 0)
+		way.domain = !is_name || view_eq(buf_view(&ascii), domain)
+			? domain
+			: message_keep(routing->message, buf_view(&ascii));
+	add_remote(routing, &way, recipient, address);
+	buf_clear(&ascii);
+}
+
+/* A mailbox has a delivery of its own: one slow disk operation, one outcome. */
 static void route_mailbox(
 	struct routing *routing, struct queue_recipient *recipient, struct view address, struct view mailbox)
 {
-	struct destination *destination = destination_get(
-		routing->dispatcher->destinations, LOCAL_DESTINATION, LOCAL_JOBS);
-	destination->is_local = true;
-	add_to(routing, destination, DELIVERY_MAILBOX, recipient, address, mailbox);
+	struct delivery_way way = { .kind = DELIVERY_MAILBOX, .priority = recipient->priority };
+	delivery_add(add_delivery(routing, &way), recipient, address, mailbox);
 }
 
 /* An outcome without a try: the address leads nowhere, or its destination is known to be dead. */
 static void route_outcome(
 	struct routing *routing, struct queue_recipient *recipient, enum outcome_kind outcome, struct view reply)
 {
-	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, DELIVERY_MAILBOX);
+	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, &no_way);
 	delivery_add(delivery, recipient, recipient->address, VIEW_NONE);
 	delivery_set_outcome(delivery, 0, outcome, reply, VIEW_NONE);
 	dispatcher_settle(delivery);
@@ -179,7 +149,7 @@ static void route_outcome(
 static void route_targets(
 	struct routing *routing, struct queue_recipient *recipient, const struct directory_lookup *found)
 {
-	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, DELIVERY_MAILBOX);
+	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, &no_way);
 	delivery_add(delivery, recipient, recipient->address, VIEW_NONE);
 	struct delivery_recipient *r = &delivery->recipients[0];
 	r->targets = arena_alloc(&delivery->arena, found->target_count * sizeof *r->targets);
@@ -189,9 +159,9 @@ static void route_targets(
 		if (message_has_recipient(routing->message, found->targets[i].address))
 			continue;
 		r->targets[r->target_count++] = (struct queue_recipient){
-			.address = keep(delivery, found->targets[i].address),
-			.orcpt = keep(delivery, recipient->orcpt),
-			.original = keep(
+			.address = delivery_keep(delivery, found->targets[i].address),
+			.orcpt = delivery_keep(delivery, recipient->orcpt),
+			.original = delivery_keep(
 				delivery, recipient->original.len > 0 ? recipient->original : recipient->address),
 			.notify = recipient->notify,
 			.due_at_ms = now_ms,
@@ -201,41 +171,14 @@ static void route_targets(
 	dispatcher_settle(delivery);
 }
 
-static void defer_for_dead(struct delivery *delivery)
-{
-	struct destination *destination = delivery->destination;
-	delivery->untried = true;
-	delivery_set_all(delivery, OUTCOME_DEFERRED, view_from_cstr(destination->reason), VIEW_NONE);
-	delivery->destination = NULL;
-	int64_t wait_ms = destination->blocked_until_ms - loop_now_ms(delivery->dispatcher->loop);
-	for (size_t i = 0; i < delivery->count; i++)
-		delivery->recipients[i].due_at_ms = clock_wall_ms() + (wait_ms > 0 ? wait_ms : 0);
-	dispatcher_settle(delivery);
-}
-
-static size_t short_queue(const struct dispatcher *d)
-{
-	size_t part = d->config->queue.active_recipients / 8;
-	return part < SHORT_QUEUE_MAX ? part : SHORT_QUEUE_MAX;
-}
-
 /* Queues what was built, once the message is split completely: nothing of it may end before. */
-static void queue_deliveries(struct routing *routing)
+static void place_deliveries(struct routing *routing)
 {
-	struct dispatcher *d = routing->dispatcher;
 	for (size_t i = 0; i < routing->count; i++)
-		routing->deliveries[i]->destination->building = NULL;
-	for (size_t i = 0; i < routing->count; i++) {
-		struct delivery *delivery = routing->deliveries[i];
-		if (delivery->destination->blocked_until_ms > loop_now_ms(d->loop))
-			defer_for_dead(delivery);
-		else if (routing->message->only_where_short && delivery->destination->waiting_count >= short_queue(d))
-			delivery_drop(delivery);
-		else
-			destination_add(d->destinations, delivery->destination, &delivery->link);
-	}
+		dispatcher_place(routing->deliveries[i]);
 	mem_free(routing->deliveries);
-	dispatcher_pump_soon(d);
+	mem_free(routing->slots);
+	dispatcher_pump_soon(routing->dispatcher);
 }
 
 /* Asks the directory about all of a message's recipients in our domains, in one job. */
@@ -358,7 +301,7 @@ static void route_all(struct dispatcher *d, struct message *message, struct loca
 			route_remote(&routing, r, r->address);
 		}
 	}
-	queue_deliveries(&routing);
+	place_deliveries(&routing);
 	message->users--;
 	dispatcher_message_done(d, message, 0);
 }

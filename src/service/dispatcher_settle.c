@@ -69,7 +69,7 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 	struct log_field fields[] = {
 		LOG_TEXT("to", r->recipient->address),
 		LOG_TEXT("original", r->recipient->original),
-		LOG_TEXT("mailbox", delivery->kind == DELIVERY_MAILBOX ? r->mailbox : VIEW_NONE),
+		LOG_TEXT("mailbox", delivery->way.kind == DELIVERY_MAILBOX ? r->mailbox : VIEW_NONE),
 		LOG_TEXT("host", r->host),
 		LOG_TEXT("reply", r->reply),
 		LOG_NUM("attempt", attempts_made(delivery, r)),

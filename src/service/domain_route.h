@@ -17,7 +17,8 @@ struct domain_route {
 	struct mx_hosts
 		hosts; /* .result says whether there are any; names in the order to be tried, owned by the route */
 	bool mx_is_secure; /* the MX records, or the proof that there are none, were validated by DNSSEC */
-	const char *problem; /* with MX_TEMPORARY: the reply for those who wait, "451 4.4.3 …"; owned by the route */
+	const char *
+		problem; /* without hosts: the reply for those who wait, "451 4.4.3 …", "550 5.1.2 …"; owned by the route */
 	struct sts_policy *sts; /* referenced; NULL: none in force */
 	struct view
 		destination; /* "mx/a.example.net,b.example.net": the same for all domains with the same hosts; bounded, owned */

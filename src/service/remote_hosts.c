@@ -1,7 +1,5 @@
-/* Where a delivery goes: MX hosts (RFC 5321 §5.1), a smart host, or an address literal; then their addresses. */
+/* The addresses of the hosts that a connection is tried with, one after the other. */
 #include "service/remote_private.h"
-
-#include "crypto/random.h"
 
 #include <string.h>
 
@@ -111,69 +109,4 @@ void remote_next_address(struct remote *remote)
 		return;
 	}
 	ask_address(remote, DNS_TYPE_A);
-}
-
-static void mx_answered(void *owner, const struct resolver_answer *answer)
-{
-	struct remote *remote = owner;
-	remote->query = NULL;
-	struct dns_answer parsed;
-	struct mx_hosts found;
-	bool ok = parse(remote, answer, DNS_TYPE_MX, &parsed);
-	struct view own[2] = { view_from_cstr(remote->config->hostname),
-		view_from_cstr(remote->config->delivery.ehlo_name) };
-	mx_order(ok ? &parsed : NULL, remote->domain, 2, own, random_below(UINT32_MAX), &found);
-	switch (found.result) {
-	case MX_HOSTS:
-		for (size_t i = 0; i < found.count; i++)
-			remote->hosts[i] = found.names[i];
-		remote->host_count = found.count;
-		remote_next_address(remote);
-		break;
-	case MX_NO_DOMAIN:
-		remote_fail(remote, "550 5.1.2 The domain does not exist");
-		break;
-	case MX_NULL:
-		remote_fail(remote, "556 5.1.10 The domain accepts no mail (null MX)");
-		break;
-	case MX_LOOP:
-		remote_fail(remote, "554 5.4.6 Mail for the domain loops back to this server, which does not know it");
-		break;
-	case MX_TEMPORARY:
-	default:
-		remote_set_reason(
-			remote, "451 4.4.3 The domain's mail hosts can't be looked up: %s", why_unknown(answer));
-		remote_give_up(remote);
-		break;
-	}
-}
-
-void remote_find_hosts(struct remote *remote)
-{
-	remote->no_address_is_final = true;
-	if (remote->smarthost != NULL) {
-		remote->host_count = 1;
-		remote->hosts[0] = view_from_cstr(remote->smarthost->host);
-		remote_next_address(remote);
-		return;
-	}
-	if (remote->domain.len > 0 && remote->domain.ptr[0] == '[') {
-		remote->host_count = 1;
-		remote->hosts[0] = remote->domain;
-		if (use_literal(remote, remote->domain)) {
-			remote->host = remote->domain;
-			remote->next_host = 1;
-			remote_next_address(remote);
-		} else {
-			remote_fail(remote, "550 5.1.2 The address literal is not one that can be reached");
-		}
-		return;
-	}
-	char name[256];
-	if (remote->domain.len == 0 || remote->domain.len >= sizeof name || !view_is_ascii(remote->domain)) {
-		remote_fail(remote, "550 5.1.2 The domain is no name that can be looked up");
-		return;
-	}
-	snprintf(name, sizeof name, "%.*s", VIEW_ARG(remote->domain));
-	remote->query = resolver_ask(remote->dispatcher->resolver, name, DNS_TYPE_MX, mx_answered, remote);
 }

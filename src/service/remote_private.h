@@ -17,7 +17,7 @@ struct remote {
 	struct destination *destination;
 	struct config *config; /* as it was when the connection was opened */
 	const struct config_smarthost *smarthost; /* in config; NULL: MX */
-	struct view domain; /* MX: of the recipients; in the arena */
+	struct domain_route *route; /* by which it was opened: of its first delivery's domain; NULL: a smart host */
 	struct delivery *delivery; /* what it is to carry, or carries */
 
 	/* Where to: hosts in order, addresses of the one at hand. */
@@ -64,16 +64,28 @@ struct remote {
 	struct remote_read *read; /* a piece of the spool file on its way */
 };
 
-/* remote_hosts.c: finds the hosts, then the addresses one by one. remote_connect() follows for each; when there is none left, remote_give_up(). */
-void remote_find_hosts(struct remote *remote);
+/* remote_hosts.c: the next address of the hosts, one by one. remote_connect() follows for each; when there is none left, remote_give_up(). */
 void remote_next_address(struct remote *remote);
 
-/* remote.c */
-void remote_connect(struct remote *remote);
+/* remote_pool.c: the connection among those of its destination. */
+/* It got as far as mail: while one connection of a destination works, another that fails does not make it a dead one. */
+void remote_set_proven(struct remote *remote, bool proven);
+/* Frees it now, or when the handler that runs has returned. */
+void remote_end(struct remote *remote);
+void remote_free(struct remote *remote);
+/* It is free: begins the next delivery that may go over it, or goes idle. */
+void remote_take_next(struct remote *remote);
+/* A reused connection that the other side had closed meanwhile is no attempt: the delivery goes back, once. False: it was put back before. */
+bool remote_put_back(struct remote *remote);
 /* No host took the connection: everybody who waits is deferred with `reason`. */
 void remote_give_up(struct remote *remote);
 /* The destination takes no mail at all. */
 void remote_fail(struct remote *remote, const char *reply);
+
+/* remote.c */
+void remote_connect(struct remote *remote);
+/* Something of the engine's, or the end of QUIT, is overdue. */
+void remote_on_deadline(void *remote);
 void remote_set_reason(struct remote *remote, const char *format, ...) PRINTF_LIKE(2, 3);
 /* "mx.example.net[192.0.2.1]"; valid until the next call on this thread. */
 struct view remote_host_text(const struct remote *remote);

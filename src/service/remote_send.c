@@ -176,8 +176,9 @@ static void split_for_limit(struct remote *remote)
 	size_t most = smtp_sender_limit_recipients(remote->engine);
 	if (most == 0 || delivery->count <= most)
 		return;
-	struct delivery *rest = delivery_new(remote->dispatcher, delivery->message, delivery->kind);
+	struct delivery *rest = delivery_new(remote->dispatcher, delivery->message, &delivery->way);
 	rest->destination = delivery->destination;
+	rest->route = delivery->route != NULL ? domain_route_ref(delivery->route) : NULL;
 	for (size_t i = most; i < delivery->count; i++)
 		delivery_add(rest, delivery->recipients[i].recipient, delivery->recipients[i].address, VIEW_NONE);
 	delivery->count = most;
