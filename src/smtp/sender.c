@@ -34,6 +34,7 @@ void smtp_sender_free(struct smtp_sender *sender)
 	/* The output may still hold a login. */
 	if (sender->out.ptr != NULL)
 		explicit_bzero(sender->out.ptr, sender->out.cap);
+	sasl_client_clear(&sender->login);
 	buf_clear(&sender->out);
 	buf_clear(&sender->in);
 	buf_clear(&sender->recipients);

@@ -12,6 +12,7 @@
 #ifndef SMTP_SENDER_H
 #define SMTP_SENDER_H
 
+#include "sasl/client.h"
 #include "smtp/receiver.h" /* enum smtp_body_type, SMTP_NOTIFY_*, enum smtp_ret */
 
 struct smtp_sender;
@@ -19,11 +20,16 @@ struct smtp_sender;
 enum smtp_sender_tls { SMTP_TLS_NEVER, SMTP_TLS_IF_OFFERED, SMTP_TLS_REQUIRED };
 
 struct smtp_sender_options {
-	struct view ehlo_name; /* borrowed for the engine's life, as are user and password */
+	struct view ehlo_name; /* borrowed for the engine's life, as is all of the login */
 	bool tls_active; /* implicit TLS: already on */
 	enum smtp_sender_tls tls;
 	bool has_login;
-	struct view user, password; /* AUTH PLAIN, else LOGIN; only with TLS active unless login_without_tls */
+	struct view user, password; /* or an access token; only with TLS active unless login_without_tls */
+	unsigned login_mechanisms; /* SASL_CLIENT_BIT()s; 0: SASL_CLIENT_BY_PASSWORD */
+	struct view login_nonce; /* random bytes, 12 or more, for SCRAM: without them it is not used */
+	struct sasl_scram_memory *scram_memory; /* may be NULL; outlives the engine */
+	struct view login_host; /* OAUTHBEARER: the server's name and port */
+	uint16_t login_port;
 	bool login_without_tls;
 	uint32_t greeting_timeout_ms; /* RFC 5321 §4.5.3.2: 300,000 */
 	uint32_t command_timeout_ms; /* 300,000 */

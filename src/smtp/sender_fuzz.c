@@ -147,6 +147,9 @@ static void owner_init(struct owner *owner, const uint8_t choice[4])
 	options.login_without_tls = (choice[0] & 16) != 0;
 	options.user = VIEW("ann");
 	options.password = VIEW("secret");
+	options.login_nonce = (choice[3] & 1) != 0 ? VIEW("0123456789abcdef") : VIEW_NONE;
+	options.login_mechanisms = (choice[3] & 2) != 0 ? SASL_CLIENT_BY_TOKEN : 0;
+	options.login_host = VIEW("mx.example.net");
 	owner->sender = smtp_sender_new(&options, 0);
 	owner->body = bodies[choice[1] % 4];
 	owner->body_piece = choice[3] % 7 + 1u;

@@ -19,10 +19,8 @@ static void parse_deliver_by(struct view value, struct sender_offer *offer)
 
 static void parse_auth(struct view value, struct sender_offer *offer)
 {
-	enum sasl_client_mechanism login = sasl_client_choose(value);
-	/* A server may send both "AUTH …" and the old "AUTH=…": PLAIN in either is enough. */
-	if (login == SASL_CLIENT_PLAIN || offer->login == SASL_CLIENT_NONE)
-		offer->login = login;
+	/* A server may send both "AUTH …" and the old "AUTH=…": what stands in either counts. */
+	offer->logins |= sasl_client_offered(value);
 }
 
 /* RFC 9422 §2: name=value words; names not known are skipped. */

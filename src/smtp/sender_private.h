@@ -12,7 +12,6 @@
 #ifndef SMTP_SENDER_PRIVATE_H
 #define SMTP_SENDER_PRIVATE_H
 
-#include "sasl/client.h"
 #include "smtp/sender.h"
 
 /* Above this the engine asks for no more body and pipelines no more RCPT until output was sent. */
@@ -57,7 +56,7 @@ enum sender_recipient_state {
 struct sender_offer {
 	unsigned extensions; /* SMTP_EXT_* */
 	uint64_t size_max_bytes; /* 0 = none given */
-	enum sasl_client_mechanism login;
+	unsigned logins; /* SASL_CLIENT_BIT()s */
 	uint32_t limit_recipients, limit_transactions;
 	uint32_t deliver_by_min_s; /* 0 = none given */
 };

@@ -248,6 +248,17 @@ static struct smtp_sender *new_sender(unsigned flags)
 	options.login_without_tls = (flags & SCRIPT_LOGIN_IN_CLEAR) != 0;
 	options.user = VIEW("ann");
 	options.password = (flags & SCRIPT_LONG_PASSWORD) != 0 ? long_password() : VIEW("secret");
+	if ((flags & SCRIPT_TOKEN) != 0) {
+		options.password = (flags & SCRIPT_LONG_PASSWORD) != 0 ? long_password() : VIEW("token");
+		options.login_mechanisms = SASL_CLIENT_BY_TOKEN;
+		options.login_host = VIEW("mx.example.net");
+		options.login_port = 587;
+	}
+	if ((flags & SCRIPT_SCRAM) != 0) {
+		options.user = VIEW("user");
+		options.password = VIEW("pencil");
+		options.login_nonce = VIEW("\xac\xea\x6b\x34\x67\xf0\x11\xb7\x91\x5a\x06\xcd\x12\x4a\x8e");
+	}
 	return smtp_sender_new(&options, 0);
 }
 

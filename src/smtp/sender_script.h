@@ -26,6 +26,8 @@ enum {
 	SCRIPT_LOGIN = 8,
 	SCRIPT_LOGIN_IN_CLEAR = 16,
 	SCRIPT_LONG_PASSWORD = 32,
+	SCRIPT_TOKEN = 64, /* "token" instead of a password, for "ann" at mx.example.net:587 */
+	SCRIPT_SCRAM = 128, /* user, pencil and the nonce of RFC 7677 §3 */
 };
 
 struct sender_script {

@@ -40,14 +40,48 @@ static void become_ready(struct smtp_sender *sender)
 
 /* ---- AUTH (RFC 4954) ---- */
 
-static void respond(struct smtp_sender *sender)
+static void respond(struct smtp_sender *sender, struct view challenge)
 {
-	if (sasl_client_respond(&sender->login, &sender->out) != ERR_OK) {
+	if (sasl_client_respond(&sender->login, challenge, &sender->out) != ERR_OK) {
 		sender_fail_here(sender, SMTP_STAGE_AUTH, "4.7.0", err_detail());
 		return;
 	}
 	sender_put(sender, VIEW("\r\n"));
 	sender_arm(sender, sender->options.command_timeout_ms);
+}
+
+static unsigned allowed_logins(const struct smtp_sender_options *options)
+{
+	unsigned allowed = options->login_mechanisms != 0 ? options->login_mechanisms : SASL_CLIENT_BY_PASSWORD;
+	if (options->login_nonce.len == 0)
+		allowed &= ~SASL_CLIENT_BIT(SASL_CLIENT_SCRAM_SHA_256);
+	return allowed;
+}
+
+static void fail_without_common_login(struct smtp_sender *sender, unsigned allowed)
+{
+	struct buf text = { .max_bytes = 400 };
+	enum err err = buf_append_cstr(&text, "the server offers no login by");
+	const char *separator = " ";
+	for (unsigned m = SASL_CLIENT_NONE + 1; m < SASL_CLIENT_MECHANISMS && err == ERR_OK; m++)
+		if ((allowed & SASL_CLIENT_BIT(m)) != 0) {
+			struct view name = sasl_client_name((enum sasl_client_mechanism)m);
+			err = buf_append_format(&text, "%s%.*s", separator, VIEW_ARG(name));
+			separator = " or ";
+		}
+	sender_fail_here(sender, SMTP_STAGE_AUTH, "4.7.4", err == ERR_OK ? buf_cstr(&text) : "no login in common");
+	buf_clear(&text);
+}
+
+/* How long the line with the initial response would be: base64 makes 4 of 3, and what SCRAM and the bearers add is bounded (a comma or "=" in
+ * the name counts three times). */
+static bool fits_on_one_line(const struct smtp_sender_options *options, enum sasl_client_mechanism mechanism)
+{
+	size_t added = mechanism == SASL_CLIENT_PLAIN ? 2 : 64 + options->login_host.len + options->login_nonce.len * 2;
+	size_t name = options->user.len * (mechanism == SASL_CLIENT_PLAIN ? 1 : 3);
+	size_t secret = mechanism == SASL_CLIENT_SCRAM_SHA_256 ? 0 : options->password.len;
+	size_t command = sizeof "AUTH " - 1 + sasl_client_name(mechanism).len + 1;
+	return command + (added + name + secret + 2) / 3 * 4 + 2 <= COMMAND_LINE_MAX_BYTES;
 }
 
 static void begin_login(struct smtp_sender *sender)
@@ -61,40 +95,76 @@ static void begin_login(struct smtp_sender *sender)
 		sender_fail_here(sender, SMTP_STAGE_AUTH, "4.7.4", "the server offers no login (AUTH)");
 		return;
 	}
-	enum sasl_client_mechanism mechanism = sender->offer.login;
+	unsigned allowed = allowed_logins(options);
+	enum sasl_client_mechanism mechanism = sasl_client_choose(sender->offer.logins, allowed);
 	if (mechanism == SASL_CLIENT_NONE) {
-		sender_fail_here(sender, SMTP_STAGE_AUTH, "4.7.4", "the server offers no login by PLAIN or LOGIN");
+		fail_without_common_login(sender, allowed);
 		return;
 	}
-	sasl_client_init(&sender->login, mechanism, options->user, options->password);
+	struct sasl_client_login login = {
+		.user = options->user,
+		.secret = options->password,
+		.host = options->login_host,
+		.port = options->login_port,
+		.nonce = options->login_nonce,
+		.memory = options->scram_memory,
+	};
+	sasl_client_clear(&sender->login);
+	sasl_client_init(&sender->login, mechanism, &login);
 	command(sender, SENDER_AUTH, VIEW("AUTH "));
 	sender_put(sender, sasl_client_name(mechanism));
-	/* PLAIN: two NULs between the parts, then base64's 4 for 3, behind "AUTH PLAIN " and before CRLF. */
-	size_t base64_bytes = (options->user.len + options->password.len + 2 + 2) / 3 * 4;
-	if (sasl_client_speaks_first(&sender->login) && 11 + base64_bytes + 2 <= COMMAND_LINE_MAX_BYTES) {
+	if (sasl_client_speaks_first(&sender->login) && fits_on_one_line(options, mechanism)) {
 		sender_put(sender, VIEW(" "));
-		respond(sender);
+		respond(sender, VIEW_NONE);
 	} else {
 		sender_put(sender, VIEW("\r\n"));
 	}
 }
 
+/* What stands behind 334: the whole line, which may be longer than a reply's text. */
+static struct view challenge_of(struct view frame)
+{
+	uint16_t code;
+	bool last;
+	struct view text = VIEW_NONE;
+	size_t used;
+	return smtp_reply_parse_line(frame, &code, &last, &text, &used) == ERR_OK ? text : VIEW_NONE;
+}
+
+/* With what it said before: a bearer's refusal itself is often only "failed". */
+static void login_refused(struct smtp_sender *sender, const struct smtp_reply *reply)
+{
+	struct view said = sasl_client_said(&sender->login);
+	struct smtp_reply with = *reply;
+	if (said.len > 0) {
+		with = smtp_reply_make(
+			reply->code, NULL, "%.*s (%.*s)", VIEW_ARG(smtp_reply_text(reply)), VIEW_ARG(said));
+		with.class = reply->class;
+		with.subject = reply->subject;
+		with.detail = reply->detail;
+	}
+	fail_with(sender, &with);
+}
+
 static void reply_to_auth(struct smtp_sender *sender, const struct smtp_reply *reply, struct view frame)
 {
-	(void)frame;
 	if (reply->code == 334) {
-		respond(sender);
+		respond(sender, challenge_of(frame));
 		return;
 	}
 	/* The memory is used again for mail, and should not keep the password for as long as the connection lives. */
 	if (sender_output_bytes(sender) == 0 && sender->out.ptr != NULL)
 		explicit_bzero(sender->out.ptr, sender->out.cap);
 	if (reply->code >= 400)
-		fail_with(sender, reply);
+		login_refused(sender, reply);
 	else if (reply->code >= 300)
 		sender_fail_protocol(sender, "the server's reply to AUTH makes no sense");
+	else if (!sasl_client_may_succeed(&sender->login))
+		sender_fail_here(sender, SMTP_STAGE_AUTH, "4.7.0",
+			"the server took the login without proof that it knows the password itself");
 	else
 		become_ready(sender);
+	sasl_client_clear(&sender->login);
 }
 
 static void login_or_ready(struct smtp_sender *sender)

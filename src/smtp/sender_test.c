@@ -111,6 +111,14 @@ static const struct sender_script tls_scripts[] = {
 			 "E: failed STARTTLS 451 4.4.2 timed out after 300 s waiting for TLS to start [here]\n" },
 };
 
+#define SCRAM_BEGIN                                                                                                    \
+	"C: AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9ck9wck5HZndFYmVSV2diTkVrcU8=\n"                                         \
+	"S: 334 "                                                                                                      \
+	"cj1yT3ByTkdmd0ViZVJXZ2JORWtxTyVodllEcFdVYTJSYVRDQWZ1eEZJbGopaE5sRiRrMCxzPVcyMlphSjBTTlk3c29Fc1VFamI2Z1E9PSxp" \
+	"PTQwOTY=\n"                                                                                                   \
+	"C: "                                                                                                          \
+	"Yz1iaXdzLHI9ck9wck5HZndFYmVSV2diTkVrcU8laHZZRHBXVWEyUmFUQ0FmdXhGSWxqKWhObEYkazAscD1kSHpiWmFwV0lrNGpVaE4rVXRl" \
+	"OXl0YWc5empmTUhnc3FtbWl6N0FuZFZRPQ==\n"
 #define AUTH_EHLO(mechanisms) GREETING "S: 250-mx\nS: 250 AUTH " mechanisms "\n"
 
 static const struct sender_script login_scripts[] = {
@@ -146,6 +154,55 @@ static const struct sender_script login_scripts[] = {
 	{ "no mechanism in common", SCRIPT_LOGIN | SCRIPT_TLS_ACTIVE,
 		AUTH_EHLO("CRAM-MD5 XOAUTH2") "E: failed AUTH 451 4.7.4 the server offers no login by PLAIN or LOGIN "
 					      "[here]\n" },
+	{ "SCRAM-SHA-256 before PLAIN", SCRIPT_LOGIN | SCRIPT_SCRAM | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("PLAIN LOGIN SCRAM-SHA-256") SCRAM_BEGIN
+		"S: 334 dj02cnJpVFJCaTIzV3BSUi93dHVwK21NaFVaVW4vZEI1bkxUSlJzamw5NUc0PQ==\nC: \nS: 235 2.7.0 in\nE: "
+		"ready\n" },
+	{ "SCRAM-SHA-256, and the server can't prove anything", SCRIPT_LOGIN | SCRIPT_SCRAM | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("SCRAM-SHA-256") SCRAM_BEGIN
+		"S: 334 dj03cnJpVFJCaTIzV3BSUi93dHVwK21NaFVaVW4vZEI1bkxUSlJzamw5NUc0PQ==\n"
+		"E: failed AUTH 451 4.7.0 the server could not prove that it knows the password itself [here]\n" },
+	{ "SCRAM-SHA-256, and the server does not even try", SCRIPT_LOGIN | SCRIPT_SCRAM | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("SCRAM-SHA-256") SCRAM_BEGIN "S: 235 2.7.0 in\n"
+						       "E: failed AUTH 451 4.7.0 the server took the login without "
+						       "proof that it knows the password itself [here]\n" },
+	{ "SCRAM-SHA-256 with a wrong password", SCRIPT_LOGIN | SCRIPT_SCRAM | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("SCRAM-SHA-256") SCRAM_BEGIN "S: 334 ZT1pbnZhbGlkLXByb29m\nC: \nS: 535 5.7.8 no\n"
+						       "E: failed AUTH 535 5.7.8 no (e=invalid-proof)\n" },
+	{ "SCRAM-SHA-256, refused at once", SCRIPT_LOGIN | SCRIPT_SCRAM | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("SCRAM-SHA-256") SCRAM_BEGIN "S: 535 5.7.8 no\nE: failed AUTH 535 5.7.8 no\n" },
+	{ "SCRAM-SHA-256 with a challenge that is none", SCRIPT_LOGIN | SCRIPT_SCRAM | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("SCRAM-SHA-256") "C: AUTH SCRAM-SHA-256 biwsbj11c2VyLHI9ck9wck5HZndFYmVSV2diTkVrcU8=\nS: 334 "
+					   "?\n"
+					   "E: failed AUTH 451 4.7.0 the server's challenge is not base64 [here]\n" },
+	{ "a token by XOAUTH2", SCRIPT_LOGIN | SCRIPT_TOKEN | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("PLAIN XOAUTH2") "C: AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rZW4BAQ==\nS: 235 2.7.0 "
+					   "in\nE: ready\n" },
+	{ "a token by XOAUTH2 that has expired", SCRIPT_LOGIN | SCRIPT_TOKEN | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("XOAUTH2") "C: AUTH XOAUTH2 dXNlcj1hbm4BYXV0aD1CZWFyZXIgdG9rZW4BAQ==\nS: 334 "
+				     "eyJzdGF0dXMiOiI0MDEifQ==\nC: \nS: 535 5.7.8 no\n"
+				     "E: failed AUTH 535 5.7.8 no ({\"status\":\"401\"})\n" },
+	{ "a token too long for a command line waits for 334",
+		SCRIPT_LOGIN | SCRIPT_TOKEN | SCRIPT_TLS_ACTIVE | SCRIPT_LONG_PASSWORD,
+		AUTH_EHLO("XOAUTH2") "C: AUTH XOAUTH2\nS: 334 \nC: "
+				     "dXNlcj1hbm4BYXV0aD1CZWFyZXIgeHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4e"
+				     "Hh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eH"
+				     "h4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh"
+				     "4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4"
+				     "eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4e"
+				     "Hh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eH"
+				     "h4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eAEB\nS"
+				     ": 235 in\nE: ready\n" },
+	{ "a token by OAUTHBEARER", SCRIPT_LOGIN | SCRIPT_TOKEN | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("XOAUTH2 OAUTHBEARER") "C: AUTH OAUTHBEARER "
+						 "bixhPWFubiwBaG9zdD1teC5leGFtcGxlLm5ldAFwb3J0PTU4NwFhdXRoPUJlYXJlciB0b"
+						 "2tlbgEB\nS: 334 eyJzdGF0dXMiOiI0MDEifQ==\nC: AQ==\nS: 535 5.7.8 no\n"
+						 "E: failed AUTH 535 5.7.8 no ({\"status\":\"401\"})\n" },
+	{ "a token is no password", SCRIPT_LOGIN | SCRIPT_TOKEN | SCRIPT_TLS_ACTIVE,
+		AUTH_EHLO("PLAIN LOGIN") "E: failed AUTH 451 4.7.4 the server offers no login by XOAUTH2 or "
+					 "OAUTHBEARER [here]\n" },
+	{ "a token never in clear", SCRIPT_LOGIN | SCRIPT_TOKEN,
+		AUTH_EHLO("XOAUTH2") "E: failed AUTH 451 4.7.11 the login needs TLS, which is not active [here]\n" },
 	{ "never in clear", SCRIPT_LOGIN,
 		AUTH_EHLO("PLAIN") "E: failed AUTH 451 4.7.11 the login needs TLS, which is not active [here]\n" },
 	{ "never in clear after a refused STARTTLS", SCRIPT_LOGIN,
