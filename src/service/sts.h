@@ -34,7 +34,8 @@ struct sts_options {
 	const char *ca_file; /* NULL: the system's */
 };
 struct sts *sts_new(const struct sts_options *options);
-void sts_free(struct sts *sts); /* NULL is fine */
+/* Before its https and resolver. server->dispatcher, if there is one, waits for the store's jobs that are under way. NULL is fine. */
+void sts_free(struct sts *sts);
 
 /* What came of it, for reasons and TLS reports. */
 enum sts_problem {
