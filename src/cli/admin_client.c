@@ -115,6 +115,13 @@ static enum err call_server(int fd, const json_t *request, json_t **ret_result)
 	return err;
 }
 
+/* What is done is done: a trace that can't be written is told about, and no more. */
+static void write_event(void *owner, const struct store_event *event)
+{
+	if (store_event_write(owner, event) != ERR_OK)
+		cli_error("the trace does not tell of this: %s", err_detail());
+}
+
 static enum err call_store(struct admin_client *client, const json_t *request, json_t **ret_result)
 {
 	struct db *db = store_db(client->store);
@@ -122,6 +129,7 @@ static enum err call_store(struct admin_client *client, const json_t *request, j
 		.now_ms = clock_wall_ms(),
 		.data_folder = client->config->data,
 		.postmaster = client->config->postmaster,
+		.config = client->config,
 		.dkim_unchecked = !client->config->dkim.check_published,
 	};
 	struct admin_effects effects = { 0 };
@@ -140,6 +148,8 @@ static enum err call_store(struct admin_client *client, const json_t *request, j
 	if (err == ERR_OK)
 		for (size_t i = 0; i < effects.spool_count; i++)
 			spool_remove(client->config->data, effects.spools[i].name);
+	if (err == ERR_OK)
+		admin_effects_events(&effects, context.now_ms, write_event, client->store);
 	admin_effects_clear(&effects);
 	if (err != ERR_OK) {
 		json_decref(result);

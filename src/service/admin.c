@@ -10,7 +10,7 @@ void admin_effects_clear(struct admin_effects *effects)
 {
 	mem_free(effects->messages);
 	mem_free(effects->spools);
-	buf_clear(&effects->text);
+	buf_clear(&effects->event_fields);
 	*effects = (struct admin_effects){ 0 };
 }
 
@@ -81,13 +81,48 @@ static const struct admin_command *find_command(const json_t *request)
 		found = find_in(admin_dkim_commands, admin_dkim_command_count, name);
 	if (found == NULL)
 		found = find_in(admin_queue_commands, admin_queue_command_count, name);
+	if (found == NULL)
+		found = find_in(admin_queue_act_commands, admin_queue_act_command_count, name);
+	if (found == NULL)
+		found = find_in(admin_suspend_commands, admin_suspend_command_count, name);
 	return found;
 }
 
 bool admin_request_writes(const json_t *request)
 {
 	const struct admin_command *command = find_command(request);
-	return command != NULL && command->writes;
+	return command != NULL && command->access == ADMIN_WRITES;
+}
+
+bool admin_request_scans(const json_t *request)
+{
+	const struct admin_command *command = find_command(request);
+	return command != NULL && command->access == ADMIN_SCANS;
+}
+
+void admin_effects_events(const struct admin_effects *effects, int64_t now_ms,
+	void (*add)(void *owner, const struct store_event *event), void *owner)
+{
+	if (effects->event == NULL)
+		return;
+	struct buf fields = { 0 };
+	for (size_t i = 0; i < effects->message_count; i++) {
+		const struct admin_changed *changed = &effects->messages[i];
+		buf_reset(&fields);
+		enum err err = buf_append_format(
+			&fields, "by=operator recipients=%llu", (unsigned long long)changed->recipients);
+		if (err == ERR_OK && effects->event_fields.len > 0)
+			err = buf_append_byte(&fields, ' ');
+		if (err == ERR_OK)
+			err = buf_append(&fields, buf_view(&effects->event_fields));
+		ASSERT(err == ERR_OK); /* bounded by the request */
+		add(owner,
+			&(struct store_event){ .message_id = changed->id,
+				.at_ms = now_ms,
+				.event = effects->event,
+				.fields = buf_view(&fields) });
+	}
+	buf_clear(&fields);
 }
 
 static bool is_array_of_texts(const json_t *value)

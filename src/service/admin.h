@@ -13,13 +13,24 @@
  *   alias.add                      alias, targets          → {"alias", "targets"}
  *   alias.remove                   alias, targets?         → {"alias"}
  *   alias.list                     domain?                 → {"aliases": [{"alias", "targets"}]}
- *   queue.list                     domain?, sender?, held?, deferred?, after?, limit?
+ *   queue.list                     FILTER, after?, limit?
  *                                  → {"messages": [message], "next": id or null}    (at most 1,000 messages; go on with after = next)
  *   queue.show                     id                      → message with "head" and "header"
+ *   queue.find                     FILTER, after?          → {"ids": [id], "looked_at": recipients, "next": id or null}
+ *                                                            (a bite of the queue, and at most 2,000 ids; go on with after = next)
  *   queue.retry | hold | release | remove
- *                                  ids, or domain?, sender?, held?, or all: true
- *                                  → {"changed": recipients, "not_found": [ids]}
- *   queue.summary                                          → {"messages", "recipients", "deferred", "held", "bytes", "oldest_ms"}
+ *                                  ids and/or FILTER, or all: true
+ *                                  → {"changed": recipients, "not_found": [ids]}      (one transaction: of a long queue, ids from queue.find)
+ *   queue.bounce                   the same, reason        → the same                 (returned to their senders)
+ *   queue.rebind                   the same, to_stream?, to_smarthost?  → the same    ("none": as configured)
+ *   queue.summary                  FILTER, top?, recipients_max?
+ *                                  → {"messages", "recipients", "deferred", "held", "suspended", "returning", "bytes", "oldest_ms", "complete",
+ *                                     "ages": [{"below_ms" or null, "recipients"}],
+ *                                     "domains" | "sites" | "streams" | "replies": {"exact", "groups": [{"name", "recipients"}]}}
+ *   queue.suspend                  site | domain | stream, for_ms?, reason?      → suspension
+ *   queue.resume                   site | domain | stream  → {"kind", "name", "was_suspended"}
+ *   queue.suspensions                                      → {"suspensions": [{"kind", "name", "until_ms" or null, "reason"}]}
+ * FILTER is any of: domain, site, sender, stream (texts), held, deferred, suspended (true); a recipient must match all that are given.
  *   dkim.new                       domain, private_keys, selector?
  *                                  → {"keys": [key], "ours": is it one of our domains}     (PEM texts, made by the caller: making one takes long)
  *   dkim.rotate                    domain, private_keys, selectors        → the same       (each takes the place of one that is active)
@@ -33,8 +44,11 @@
 #define SERVICE_ADMIN_H
 
 #include "store/queue_store.h"
+#include "store/store.h"
 
 #include <jansson.h>
+
+struct config;
 
 /* A request line is at most this long, its newline included. */
 #define ADMIN_REQUEST_MAX_BYTES (1024u * 1024)
@@ -43,6 +57,7 @@ struct admin_context {
 	int64_t now_ms; /* wall clock */
 	const char *data_folder; /* for the header of a spooled message; NULL: leave that out */
 	const char *postmaster; /* config->postmaster: this account is not removed; NULL: none */
+	const struct config *config; /* knows the names of streams and smart hosts; NULL: any name will do */
 	bool dkim_unchecked; /* new keys sign at once: config->dkim.check_published is off */
 };
 
@@ -53,12 +68,14 @@ struct admin_spool_name {
 struct admin_effects {
 	bool directory_changed; /* domains, accounts or aliases */
 	bool dkim_changed; /* keys */
-	bool queue_changed; /* queue_action was done … */
-	enum queue_action queue_action;
-	size_t message_count; /* … to these messages, or, when this is 0, to everything that matches the filter */
-	uint64_t *messages;
-	struct queue_filter filter; /* its views point into `text` */
-	struct buf text;
+	bool queue_changed; /* rows of the queue, or what is suspended: the dispatcher is to look again */
+	const char *event; /* for the trace of these messages; NULL: none */
+	struct buf event_fields;
+	size_t message_count;
+	struct admin_changed {
+		uint64_t id;
+		uint64_t recipients;
+	} * messages;
 	size_t spool_count;
 	struct admin_spool_name *spools; /* spool files to remove after the commit */
 };
@@ -67,6 +84,13 @@ void admin_effects_clear(struct admin_effects *effects);
 
 /* False: the request only reads, and needs no writing transaction. Unknown commands count as reading (they are refused). */
 bool admin_request_writes(const json_t *request);
+
+/* It reads, and may take long: for a thread where nobody waits behind it. */
+bool admin_request_scans(const json_t *request);
+
+/* Calls add() for each event of the effects; the text lives until it returns. */
+void admin_effects_events(const struct admin_effects *effects, int64_t now_ms,
+	void (*add)(void *owner, const struct store_event *event), void *owner);
 
 /* Runs one request. ERR_OK with a new reference in *ret_result; else a plain sentence in err_detail(): ERR_SYNTAX (bad request),
  * ERR_NOT_FOUND, ERR_EXISTS, ERR_STATE, or what the store says. After an error the caller rolls back. *ret_effects (cleared by the

@@ -18,10 +18,15 @@ struct admin_argument {
 	enum admin_argument_kind kind;
 	bool required;
 };
-#define ADMIN_ARGUMENTS_MAX 8u
+#define ADMIN_ARGUMENTS_MAX 16u
+enum admin_access {
+	ADMIN_READS = false,
+	ADMIN_WRITES = true,
+	ADMIN_SCANS, /* it reads, and may have to look through the whole queue */
+};
 struct admin_command {
 	const char *name;
-	bool writes;
+	enum admin_access access;
 	enum err (*run)(struct admin_call *call);
 	struct admin_argument arguments[ADMIN_ARGUMENTS_MAX];
 };
@@ -33,6 +38,22 @@ extern const struct admin_command admin_dkim_commands[];
 extern const size_t admin_dkim_command_count;
 extern const struct admin_command admin_queue_commands[];
 extern const size_t admin_queue_command_count;
+extern const struct admin_command admin_queue_act_commands[];
+extern const size_t admin_queue_act_command_count;
+extern const struct admin_command admin_suspend_commands[];
+extern const size_t admin_suspend_command_count;
+
+/* What selects messages of the queue: the rows of a command's table, and their values. */
+/* clang-format off */
+#define ADMIN_FILTER_ARGUMENTS                                                                                         \
+	{ "domain", ADMIN_TEXT, false }, { "sender", ADMIN_TEXT, false }, { "site", ADMIN_TEXT, false },               \
+		{ "stream", ADMIN_TEXT, false }, { "held", ADMIN_BOOL, false }, { "deferred", ADMIN_BOOL, false },     \
+		{ "suspended", ADMIN_BOOL, false }
+/* clang-format on */
+struct queue_filter admin_filter(const struct admin_call *call);
+bool admin_filter_is_empty(const struct queue_filter *filter);
+enum err admin_parse_id(struct view text, uint64_t *ret) MUST_CHECK;
+json_t *admin_json_id(uint64_t id);
 
 /* An argument's text; empty if it is absent. Borrowed from the request. */
 struct view admin_text(const struct admin_call *call, const char *name);

@@ -1,9 +1,9 @@
-/* Administration of the queue. */
+/* Looking at the queue: lists, single messages, summaries. */
 #include "service/admin_private.h"
 
-#include "base/mem.h"
 #include "queue/id.h"
 #include "smtp/receiver.h"
+#include "store/queue_summary.h"
 #include "store/spool.h"
 
 #include <string.h>
@@ -11,15 +11,18 @@
 
 #define LIST_MESSAGES_DEFAULT 100u
 #define LIST_MESSAGES_MAX 1000u
+#define TOP_MAX 100u
+/* A bite of the summary is a transaction: short ones let the log be cleared meanwhile. */
+#define TALLY_BITE_ROWS 50000
 #define HEADER_MAX_BYTES (64u * 1024)
 #define SHOW_ARENA_BYTES (64u * 1024 * 1024)
 
-static json_t *json_id(uint64_t id)
+json_t *admin_json_id(uint64_t id)
 {
 	return json_string(queue_id_format(id).text);
 }
 
-static enum err parse_id(struct view text, uint64_t *ret)
+enum err admin_parse_id(struct view text, uint64_t *ret)
 {
 	if (queue_id_parse(text, ret) == ERR_OK && *ret != 0)
 		return ERR_OK;
@@ -68,12 +71,22 @@ static json_t *recipient_json(const struct queue_recipient *recipient)
 		admin_set(made, "last_reply", admin_json_text(recipient->last_reply));
 	if (recipient->last_host.len > 0)
 		admin_set(made, "last_host", admin_json_text(recipient->last_host));
+	if (recipient->stream.len > 0)
+		admin_set(made, "stream", admin_json_text(recipient->stream));
+	if (recipient->smarthost.len > 0)
+		admin_set(made, "smarthost", admin_json_text(recipient->smarthost));
+	if (recipient->priority != 0)
+		admin_set(made, "priority", json_integer(recipient->priority));
+	if (recipient->deliver_by_ms != 0)
+		admin_set(made, "deliver_by_ms", json_integer(recipient->deliver_by_ms));
+	if ((recipient->flags & QUEUE_RETURN) != 0)
+		admin_set(made, "returning", json_true());
 	return made;
 }
 
 static void fill_message(json_t *made, const struct queue_message *message)
 {
-	admin_set(made, "id", json_id(message->id));
+	admin_set(made, "id", admin_json_id(message->id));
 	admin_set(made, "received_at_ms", json_integer(message->received_at_ms));
 	admin_set(made, "sender", admin_json_text(message->reverse_path));
 	admin_set(made, "size_bytes", json_integer((json_int_t)message->size_bytes));
@@ -87,14 +100,23 @@ static void fill_message(json_t *made, const struct queue_message *message)
 	admin_set(made, "recipients", json_array());
 }
 
-static void read_filter(const struct admin_call *call, struct queue_filter *filter)
+struct queue_filter admin_filter(const struct admin_call *call)
 {
-	*filter = (struct queue_filter){
+	return (struct queue_filter){
 		.recipient_domain = admin_text(call, "domain"),
 		.sender = admin_text(call, "sender"),
+		.site = admin_text(call, "site"),
+		.stream = admin_text(call, "stream"),
 		.only_held = admin_flag(call, "held"),
 		.only_deferred = admin_flag(call, "deferred"),
+		.only_suspended = admin_flag(call, "suspended"),
 	};
+}
+
+bool admin_filter_is_empty(const struct queue_filter *filter)
+{
+	return filter->recipient_domain.len == 0 && filter->sender.len == 0 && filter->site.len == 0 &&
+		filter->stream.len == 0 && !filter->only_held && !filter->only_deferred && !filter->only_suspended;
 }
 
 struct list_state {
@@ -121,7 +143,7 @@ static enum err queue_list(struct admin_call *call)
 	uint64_t after = 0;
 	struct view after_text = admin_text(call, "after");
 	if (after_text.len > 0) {
-		enum err err = parse_id(after_text, &after);
+		enum err err = admin_parse_id(after_text, &after);
 		if (err != ERR_OK)
 			return err;
 	}
@@ -129,13 +151,12 @@ static enum err queue_list(struct admin_call *call)
 	size_t limit = asked == 0           ? LIST_MESSAGES_DEFAULT
 		: asked > LIST_MESSAGES_MAX ? LIST_MESSAGES_MAX
 					    : (size_t)asked;
-	struct queue_filter filter;
-	read_filter(call, &filter);
+	struct queue_filter filter = admin_filter(call);
 	struct list_state state = { .messages = json_array() };
 	admin_set(call->result, "messages", state.messages);
 	enum err err = queue_store_list(call->db, &filter, after, limit, append_row, &state);
 	bool more = json_array_size(state.messages) >= limit;
-	admin_set(call->result, "next", more ? json_id(state.current_id) : json_null());
+	admin_set(call->result, "next", more ? admin_json_id(state.current_id) : json_null());
 	return err;
 }
 
@@ -187,7 +208,7 @@ static enum err add_content(struct admin_call *call, uint64_t id)
 static enum err queue_show(struct admin_call *call)
 {
 	uint64_t id;
-	enum err err = parse_id(admin_text(call, "id"), &id);
+	enum err err = admin_parse_id(admin_text(call, "id"), &id);
 	if (err != ERR_OK)
 		return err;
 	struct arena arena;
@@ -211,136 +232,99 @@ static enum err queue_show(struct admin_call *call)
 	return err;
 }
 
-static void note_spool(void *owner, const char *spool)
-{
-	struct admin_effects *effects = owner;
-	effects->spools = mem_resize(effects->spools, (effects->spool_count + 1) * sizeof effects->spools[0]);
-	struct admin_spool_name *name = &effects->spools[effects->spool_count++];
-	snprintf(name->name, sizeof name->name, "%s", spool);
-}
+static const struct {
+	const char *name;
+	enum queue_grouping grouping;
+} groupings[] = {
+	{ "domains", QUEUE_BY_DOMAIN },
+	{ "sites", QUEUE_BY_SITE },
+	{ "streams", QUEUE_BY_STREAM },
+	{ "replies", QUEUE_BY_REPLY },
+};
 
-static void note_row(void *owner, const struct queue_message *message, const struct queue_recipient *recipient)
+static enum err add_groups(struct admin_call *call, struct queue_tally *tally, size_t room)
 {
-	(void)message;
-	(void)recipient;
-	*(bool *)owner = true;
-}
-
-static enum err act_on_id(struct admin_call *call, enum queue_action action, struct queue_filter filter,
-	struct view text, uint64_t *total)
-{
-	enum err err = parse_id(text, &filter.message_id);
-	if (err != ERR_OK)
-		return err;
-	bool exists = false;
-	struct queue_filter just_id = { .message_id = filter.message_id };
-	err = queue_store_list(call->db, &just_id, 0, 1, note_row, &exists);
-	if (err != ERR_OK)
-		return err;
-	if (!exists) {
-		admin_append(json_object_get(call->result, "not_found"), json_id(filter.message_id));
-		return ERR_OK;
-	}
-	uint64_t changed = 0;
-	err = queue_store_act(call->db, action, &filter, call->context->now_ms, note_spool, call->effects, &changed);
-	*total += changed;
-	call->effects->messages[call->effects->message_count++] = filter.message_id;
-	return err;
-}
-
-/* The filter outlives the request in the effects, so its texts are copied there. */
-static enum err keep_filter(struct admin_effects *effects, const struct queue_filter *filter)
-{
-	enum err err = buf_append(&effects->text, filter->recipient_domain);
-	if (err == ERR_OK)
-		err = buf_append(&effects->text, filter->sender);
-	if (err != ERR_OK)
-		return err;
-	effects->filter = *filter;
-	effects->filter.recipient_domain = view_sub(buf_view(&effects->text), 0, filter->recipient_domain.len);
-	effects->filter.sender = view_from(buf_view(&effects->text), filter->recipient_domain.len);
-	return ERR_OK;
-}
-
-static enum err act(struct admin_call *call, enum queue_action action)
-{
-	struct queue_filter filter;
-	read_filter(call, &filter);
-	const json_t *ids = json_object_get(call->arguments, "ids");
-	size_t id_count = json_array_size(ids);
-	bool filtered = filter.recipient_domain.len > 0 || filter.sender.len > 0 || filter.only_held ||
-		filter.only_deferred;
-	if (id_count == 0 && !filtered && !admin_flag(call, "all"))
-		return err_set(ERR_SYNTAX, "say which messages: their ids, a domain, a sender, held ones, or all");
-	call->effects->queue_action = action;
-	admin_set(call->result, "not_found", json_array());
-	uint64_t changed = 0;
-	enum err err = keep_filter(call->effects, &filter);
-	if (err == ERR_OK && id_count > 0) {
-		call->effects->messages = mem_alloc_array(id_count, sizeof call->effects->messages[0]);
-		for (size_t i = 0; err == ERR_OK && i < id_count; i++) {
-			const json_t *id = json_array_get(ids, i);
-			struct view text = view_of(json_string_value(id), json_string_length(id));
-			err = act_on_id(call, action, filter, text, &changed);
+	struct queue_group groups[TOP_MAX];
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < sizeof groupings / sizeof groupings[0] && err == ERR_OK; i++) {
+		size_t count = 0;
+		bool exact = true;
+		err = queue_tally_top(tally, call->db, groupings[i].grouping, room, groups, &count, &exact);
+		if (err != ERR_OK)
+			break;
+		json_t *made = json_object(), *list = json_array();
+		admin_set(call->result, groupings[i].name, made);
+		admin_set(made, "exact", json_boolean(exact));
+		admin_set(made, "groups", list);
+		for (size_t n = 0; n < count; n++) {
+			json_t *group = json_object();
+			admin_append(list, group);
+			admin_set(group, "name", admin_json_text(groups[n].name));
+			admin_set(group, "recipients", json_integer((json_int_t)groups[n].recipients));
 		}
-	} else if (err == ERR_OK) {
-		err = queue_store_act(
-			call->db, action, &filter, call->context->now_ms, note_spool, call->effects, &changed);
 	}
-	call->effects->queue_changed = changed > 0;
-	admin_set(call->result, "changed", json_integer((json_int_t)changed));
 	return err;
 }
 
-static enum err queue_retry(struct admin_call *call)
+static void add_ages(json_t *result, const struct queue_summary *sum)
 {
-	return act(call, QUEUE_RETRY);
+	json_t *ages = json_array();
+	admin_set(result, "ages", ages);
+	for (size_t i = 0; i < QUEUE_AGES; i++) {
+		json_t *age = json_object();
+		admin_append(ages, age);
+		admin_set(age, "below_ms", i < QUEUE_AGES - 1 ? json_integer(queue_summary_age_ms[i]) : json_null());
+		admin_set(age, "recipients", json_integer((json_int_t)sum->by_age[i]));
+	}
 }
 
-static enum err queue_hold(struct admin_call *call)
+static void add_totals(json_t *result, const struct queue_summary *sum)
 {
-	return act(call, QUEUE_HOLD);
-}
-
-static enum err queue_release(struct admin_call *call)
-{
-	return act(call, QUEUE_RELEASE);
-}
-
-static enum err queue_remove(struct admin_call *call)
-{
-	return act(call, QUEUE_REMOVE);
+	const struct {
+		const char *name;
+		uint64_t value;
+	} totals[] = {
+		{ "messages", sum->messages },
+		{ "recipients", sum->recipients },
+		{ "deferred", sum->deferred },
+		{ "held", sum->held },
+		{ "suspended", sum->suspended },
+		{ "returning", sum->returning },
+		{ "bytes", sum->bytes },
+	};
+	for (size_t i = 0; i < sizeof totals / sizeof totals[0]; i++)
+		admin_set(result, totals[i].name, json_integer((json_int_t)totals[i].value));
+	admin_set(result, "oldest_ms", sum->messages > 0 ? json_integer((json_int_t)sum->oldest_ms) : json_null());
+	admin_set(result, "complete", json_boolean(sum->complete));
 }
 
 static enum err queue_summary(struct admin_call *call)
 {
-	struct queue_summary summary = { 0 };
-	enum err err = queue_store_summarize(call->db, &summary);
-	admin_set(call->result, "messages", json_integer((json_int_t)summary.messages));
-	admin_set(call->result, "recipients", json_integer((json_int_t)summary.recipients));
-	admin_set(call->result, "deferred", json_integer((json_int_t)summary.deferred));
-	admin_set(call->result, "held", json_integer((json_int_t)summary.held));
-	admin_set(call->result, "bytes", json_integer((json_int_t)summary.bytes));
-	admin_set(call->result, "oldest_ms",
-		summary.messages > 0 ? json_integer((json_int_t)summary.oldest_ms) : json_null());
+	json_int_t top = json_integer_value(json_object_get(call->arguments, "top"));
+	json_int_t most = json_integer_value(json_object_get(call->arguments, "recipients_max"));
+	struct queue_filter filter = admin_filter(call);
+	struct queue_tally *tally = queue_tally_new(&filter, call->context->now_ms);
+	const struct queue_summary *sum = queue_tally_summary(tally);
+	size_t bite = most > 0 && most < TALLY_BITE_ROWS ? (size_t)most : TALLY_BITE_ROWS;
+	bool more = true;
+	enum err err = ERR_OK;
+	while (err == ERR_OK && more && (most == 0 || sum->recipients < (uint64_t)most))
+		err = queue_tally_read(tally, call->db, bite, &more);
+	if (err == ERR_OK && top > 0)
+		err = add_groups(call, tally, top < TOP_MAX ? (size_t)top : TOP_MAX);
+	if (err == ERR_OK) {
+		add_totals(call->result, sum);
+		add_ages(call->result, sum);
+	}
+	queue_tally_free(tally);
 	return err;
 }
 
-/* clang-format off */
-#define FILTER_ARGUMENTS                                                                                               \
-	{ "domain", ADMIN_TEXT, false }, { "sender", ADMIN_TEXT, false }, { "held", ADMIN_BOOL, false },               \
-		{ "deferred", ADMIN_BOOL, false }
-#define ACTION_ARGUMENTS { FILTER_ARGUMENTS, { "ids", ADMIN_TEXTS, false }, { "all", ADMIN_BOOL, false } }
-/* clang-format on */
-
 const struct admin_command admin_queue_commands[] = {
-	{ "queue.list", false, queue_list,
-		{ FILTER_ARGUMENTS, { "after", ADMIN_TEXT, false }, { "limit", ADMIN_COUNT, false } } },
+	{ "queue.list", ADMIN_SCANS, queue_list,
+		{ ADMIN_FILTER_ARGUMENTS, { "after", ADMIN_TEXT, false }, { "limit", ADMIN_COUNT, false } } },
 	{ "queue.show", false, queue_show, { { "id", ADMIN_TEXT, true } } },
-	{ "queue.retry", true, queue_retry, ACTION_ARGUMENTS },
-	{ "queue.hold", true, queue_hold, ACTION_ARGUMENTS },
-	{ "queue.release", true, queue_release, ACTION_ARGUMENTS },
-	{ "queue.remove", true, queue_remove, ACTION_ARGUMENTS },
-	{ "queue.summary", false, queue_summary, { { 0 } } },
+	{ "queue.summary", ADMIN_SCANS, queue_summary,
+		{ ADMIN_FILTER_ARGUMENTS, { "top", ADMIN_COUNT, false }, { "recipients_max", ADMIN_COUNT, false } } },
 };
 const size_t admin_queue_command_count = sizeof admin_queue_commands / sizeof admin_queue_commands[0];

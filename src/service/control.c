@@ -4,12 +4,15 @@
 #include "base/mem.h"
 #include "net/listener.h"
 #include "net/stream.h"
+#include "queue/id.h"
 #include "service/admin.h"
 #include "service/dispatcher.h"
 #include "store/spool.h"
 
 #define SESSIONS_MAX 32u
 #define LINGER_MS 2000u
+/* Many changes in a row (a long queue worked through in bites) must not make the dispatcher begin again for each. */
+#define RELOAD_EVERY_MS 500
 #define ANSWER_MAX_BYTES (64u * 1024 * 1024)
 
 struct control {
@@ -17,6 +20,9 @@ struct control {
 	struct listener *listener;
 	struct list sessions;
 	size_t count;
+	struct list jobs;
+	struct loop_timer reload_timer;
+	int64_t reload_after_ms; /* the dispatcher looks at the queue again at once after this, else when the timer fires */
 };
 
 struct control_session {
@@ -30,6 +36,8 @@ struct control_session {
 struct control_job {
 	struct store_job job; /* first */
 	struct store_job domains_job;
+	struct list link; /* in control->jobs */
+	struct control *control; /* NULL: it was stopped meanwhile */
 	struct control_session *session; /* NULL: the client went away; what it asked for is done all the same */
 	struct server *server;
 	struct config *config;
@@ -74,6 +82,7 @@ static void job_end(struct control_job *job)
 	json_decref(job->result);
 	admin_effects_clear(&job->effects);
 	config_unref(job->config);
+	list_remove(&job->link);
 	server_job_ended(job->server);
 	mem_free(job);
 }
@@ -88,6 +97,7 @@ static enum err run_request(struct store_job *store_job, struct db *db)
 		.now_ms = clock_wall_ms(),
 		.data_folder = store_folder(job->server->store),
 		.postmaster = job->config->postmaster,
+		.config = job->config,
 		.dkim_unchecked = !job->config->dkim.check_published,
 	};
 	return admin_run(db, &context, job->request, &job->result, &job->effects);
@@ -107,6 +117,31 @@ static void domains_loaded(struct store_job *store_job)
 	job_end(job);
 }
 
+static void reload_queue(void *owner)
+{
+	struct control *control = owner;
+	dispatcher_reload_queue(control->server->dispatcher);
+	control->reload_after_ms = loop_now_ms(control->server->main_loop) + RELOAD_EVERY_MS;
+}
+
+static void reload_queue_soon(struct control *control)
+{
+	if (control == NULL)
+		return; /* the server stops, and nothing more is delivered */
+	if (loop_now_ms(control->server->main_loop) >= control->reload_after_ms)
+		reload_queue(control);
+	else
+		loop_timer_set(&control->reload_timer, control->reload_after_ms);
+}
+
+static void add_event(void *owner, const struct store_event *event)
+{
+	struct server *server = owner;
+	struct queue_id_text id = queue_id_format(event->message_id);
+	LOG(LOG_LEVEL_INFO, event->event, LOG_CSTR("id", id.text), LOG_CSTR("by", "operator"));
+	store_event_add(server->store, event);
+}
+
 /* The change is durable; the running server follows it before the client hears of it. */
 static void request_done(struct store_job *store_job)
 {
@@ -116,7 +151,8 @@ static void request_done(struct store_job *store_job)
 		for (size_t i = 0; i < job->effects.spool_count; i++)
 			spool_remove(store_folder(server->store), job->effects.spools[i].name);
 		if (job->effects.queue_changed)
-			dispatcher_reload_queue(server->dispatcher);
+			reload_queue_soon(job->control);
+		admin_effects_events(&job->effects, clock_wall_ms(), add_event, server);
 		if (job->effects.directory_changed) {
 			job->domains_job.run = load_domains;
 			job->domains_job.done = domains_loaded;
@@ -137,6 +173,8 @@ static void start_request(struct control_session *session, struct view line)
 	}
 	struct control_job *job = mem_alloc(sizeof *job);
 	job->session = session;
+	job->control = session->control;
+	list_append(&session->control->jobs, &job->link);
 	job->server = server;
 	job->config = server_config(server);
 	job->request = request;
@@ -146,6 +184,8 @@ static void start_request(struct control_session *session, struct view line)
 	server_job_started(server);
 	if (admin_request_writes(request))
 		store_write(server->store, server->main_loop, &job->job);
+	else if (admin_request_scans(request))
+		store_scan(server->store, server->main_loop, &job->job);
 	else
 		store_read(server->store, server->main_loop, &job->job);
 }
@@ -190,6 +230,8 @@ struct control *control_start(struct server *server, int fd)
 	struct control *control = mem_alloc(sizeof *control);
 	control->server = server;
 	list_init(&control->sessions);
+	list_init(&control->jobs);
+	loop_timer_init(&control->reload_timer, server->main_loop, reload_queue, control);
 	control->listener = listener_start(server->main_loop, fd, on_accept, control);
 	return control;
 }
@@ -199,7 +241,13 @@ void control_stop(struct control *control)
 	if (control == NULL)
 		return;
 	listener_stop(control->listener);
+	loop_timer_clear(&control->reload_timer);
 	while (!list_is_empty(&control->sessions))
 		session_free(LIST_ENTRY(control->sessions.next, struct control_session, link));
+	struct list *link;
+	while ((link = list_take_first(&control->jobs)) != NULL) {
+		list_init(link);
+		LIST_ENTRY(link, struct control_job, link)->control = NULL;
+	}
 	mem_free(control);
 }

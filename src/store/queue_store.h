@@ -119,24 +119,51 @@ enum err queue_store_load_content(
 enum err queue_store_load(
 	struct db *db, uint64_t message_id, struct arena *arena, struct queue_message *ret) MUST_CHECK;
 
-/* For operators. A zero filter matches everything. */
+/* For operators. A zero filter matches everything; texts are compared without regard to case (ASCII). */
 struct queue_filter {
 	uint64_t message_id; /* 0: any */
-	struct view recipient_domain; /* nocase; empty: any */
-	struct view sender; /* nocase; empty: any */
+	struct view recipient_domain; /* empty: any */
+	struct view sender; /* empty: any; "<>": the null path */
+	struct view site; /* empty: any; as noted, or the domain itself where nothing is */
+	struct view stream; /* empty: any */
 	bool only_held, only_deferred;
+	bool only_suspended; /* deferred because of a suspension (store/suspension_store.h) */
 };
-/* Calls row() for each matching recipient in order of message id, from `after_id` (exclusive), at most `limit` messages. */
+/* Calls row() for each matching recipient in order of message id, from `after_id` (exclusive), at most `limit` messages. Reads what lies between
+ * them, too: where few match, much of the queue. */
 enum err queue_store_list(struct db *db, const struct queue_filter *filter, uint64_t after_id, size_t limit,
 	void (*row)(void *owner, const struct queue_message *message, const struct queue_recipient *recipient),
 	void *owner) MUST_CHECK;
-struct queue_summary {
-	uint64_t messages, recipients, deferred, held, bytes;
-	int64_t oldest_ms;
+
+/* A bite of the queue: looks at about `rows` recipients behind the message `after_id`, and gives the ids of those messages that have a matching
+ * one, ascending, at most `room`. */
+struct queue_found {
+	size_t count; /* ids */
+	uint64_t looked_at; /* recipients */
+	uint64_t next_id; /* go on behind this one; 0: the end was reached */
 };
-enum err queue_store_summarize(struct db *db, struct queue_summary *ret) MUST_CHECK;
-enum queue_action { QUEUE_RETRY /* due now */, QUEUE_HOLD, QUEUE_RELEASE /* due now */, QUEUE_REMOVE };
+enum err queue_store_find(struct db *db, const struct queue_filter *filter, uint64_t after_id, size_t rows, size_t room,
+	uint64_t *ret_ids, struct queue_found *ret) MUST_CHECK;
+
+enum queue_action {
+	QUEUE_RETRY, /* due now */
+	QUEUE_HOLD,
+	QUEUE_RELEASE, /* due now */
+	QUEUE_REMOVE,
+	QUEUE_BOUNCE, /* due now, held or not, flagged QUEUE_RETURN, with the reply it is to fail with */
+	QUEUE_REBIND, /* another stream and/or smart host; due now unless held */
+};
+struct queue_change {
+	enum queue_action action;
+	int64_t now_ms;
+	struct view reply; /* BOUNCE: "554 5.0.0 …" */
+	bool set_stream, set_smarthost; /* REBIND: which of the two; empty: none */
+	struct view stream, smarthost;
+};
 /* *ret_changed = recipients. REMOVE also removes messages left without recipients; spool names of those are given to gone(). */
+enum err queue_store_change(struct db *db, const struct queue_change *change, const struct queue_filter *filter,
+	void (*gone)(void *owner, const char *spool), void *owner, uint64_t *ret_changed) MUST_CHECK;
+/* The same, for actions that need no more than a time. */
 enum err queue_store_act(struct db *db, enum queue_action action, const struct queue_filter *filter, int64_t now_ms,
 	void (*gone)(void *owner, const char *spool), void *owner, uint64_t *ret_changed) MUST_CHECK;
 /* Largest message id in the store (0: none), so that new ids go on from there. */

@@ -1,94 +1,20 @@
-/* What operators ask of the queue: lists, sums, and acts on whatever a filter selects. */
+/* What operators ask of the queue: lists, and acts on whatever a filter selects. */
 #include "store/queue_store_private.h"
 
 #include "base/mem.h"
-
-/* Rows are filtered here, not in SQL: domains and nocase comparisons then mean the same on every engine, and the message path keeps no column for
- * it. The envelope is fetched apart, and only where it is needed, because message rows lie far from each other. */
-struct scan {
-	struct db *db;
-	const struct queue_filter *filter;
-	struct db_statement *envelope; /* on the row of message `id`; NULL: none read yet */
-	struct queue_message message;
-};
-
-static enum err scan_envelope(struct scan *scan, uint64_t id)
-{
-	if (scan->envelope != NULL && scan->message.id == id)
-		return ERR_OK;
-	if (scan->envelope != NULL)
-		db_reset(scan->envelope);
-	scan->envelope = db_prepare(scan->db, "SELECT " QUEUE_STORE_ENVELOPE_COLUMNS " FROM message m WHERE m.id = $1");
-	if (scan->envelope == NULL)
-		return ERR_IO;
-	db_bind_int(scan->envelope, 1, (int64_t)id);
-	bool row;
-	enum err err = db_step(scan->envelope, &row);
-	if (err == ERR_OK && !row)
-		err = err_set(ERR_IO, "a recipient in the queue has no message");
-	if (err != ERR_OK)
-		scan->envelope = NULL;
-	else
-		scan->message = queue_store_read_envelope(scan->envelope, id, 0);
-	return err;
-}
-
-static void scan_end(struct scan *scan)
-{
-	if (scan->envelope != NULL)
-		db_reset(scan->envelope);
-	scan->envelope = NULL;
-}
-
-static enum err scan_matches(struct scan *scan, uint64_t id, const struct queue_recipient *r, bool *ret)
-{
-	const struct queue_filter *f = scan->filter;
-	bool matches = (!f->only_held || r->state == QUEUE_HELD) &&
-		(!f->only_deferred || (r->state == QUEUE_READY && r->attempts > 0)) &&
-		(f->recipient_domain.len == 0 ||
-			view_eq_nocase(
-				view_from(r->address, view_find_last(r->address, '@') + 1), f->recipient_domain));
-	if (matches && f->sender.len > 0) {
-		enum err err = scan_envelope(scan, id);
-		if (err != ERR_OK)
-			return err;
-		/* "<>" is how people write the null path; the empty filter is taken. */
-		struct view sender = view_eq(f->sender, VIEW("<>")) ? VIEW_NONE : f->sender;
-		matches = view_eq_nocase(scan->message.reverse_path, sender);
-	}
-	*ret = matches;
-	return ERR_OK;
-}
-
-/* The recipients behind a position, of one message if the filter names it. */
-static struct db_statement *select_recipients(
-	struct db *db, const struct queue_filter *filter, uint64_t after_id, int64_t after_index, size_t limit)
-{
-	struct db_statement *s = db_prepare(db,
-		"SELECT " QUEUE_STORE_RECIPIENT_COLUMNS " FROM recipient r WHERE (r.message_id, r.idx) > ($1, $2)"
-		" AND r.message_id <= $3 ORDER BY r.message_id, r.idx LIMIT $4");
-	if (s == NULL)
-		return NULL;
-	uint64_t last_id = filter->message_id > 0 ? filter->message_id : INT64_MAX;
-	if (filter->message_id > 0 && after_id < filter->message_id) {
-		after_id = filter->message_id;
-		after_index = -1;
-	}
-	db_bind_int(s, 1, after_id <= INT64_MAX ? (int64_t)after_id : INT64_MAX);
-	db_bind_int(s, 2, after_index);
-	db_bind_int(s, 3, last_id <= INT64_MAX ? (int64_t)last_id : 0);
-	db_bind_int(s, 4, limit <= INT64_MAX ? (int64_t)limit : INT64_MAX);
-	return s;
-}
 
 enum err queue_store_list(struct db *db, const struct queue_filter *filter, uint64_t after_id, size_t limit,
 	void (*row)(void *owner, const struct queue_message *message, const struct queue_recipient *recipient),
 	void *owner)
 {
-	struct db_statement *s = select_recipients(db, filter, after_id, INT64_MAX, SIZE_MAX);
+	struct db_statement *s = db_prepare(db,
+		"SELECT " QUEUE_STORE_RECIPIENT_COLUMNS " FROM recipient r WHERE (r.message_id, r.idx) > ($1, $2)"
+		" AND r.message_id <= $3 ORDER BY r.message_id, r.idx LIMIT $4");
 	if (s == NULL)
 		return ERR_IO;
-	struct scan scan = { .db = db, .filter = filter };
+	queue_scan_bind(s, filter, after_id, INT64_MAX, SIZE_MAX);
+	struct queue_scan scan;
+	queue_scan_init(&scan, db, filter);
 	size_t messages = 0;
 	uint64_t last_shown = 0;
 	bool more;
@@ -97,55 +23,58 @@ enum err queue_store_list(struct db *db, const struct queue_filter *filter, uint
 		uint64_t id = (uint64_t)db_column_int(s, 0);
 		struct queue_recipient recipient = queue_store_read_recipient(s);
 		bool matches = false;
-		err = scan_matches(&scan, id, &recipient, &matches);
+		err = queue_scan_matches(&scan, id, &recipient, &matches);
 		if (err == ERR_OK && !matches)
 			continue;
 		if (err == ERR_OK && id != last_shown && messages++ == limit)
 			break;
 		if (err == ERR_OK)
-			err = scan_envelope(&scan, id);
+			err = queue_scan_envelope(&scan, id);
 		if (err != ERR_OK)
 			break;
 		last_shown = id;
 		row(owner, &scan.message, &recipient);
 	}
 	db_reset(s);
-	scan_end(&scan);
+	queue_scan_clear(&scan);
 	return err;
 }
 
-enum err queue_store_summarize(struct db *db, struct queue_summary *ret)
+enum err queue_store_find(struct db *db, const struct queue_filter *filter, uint64_t after_id, size_t rows, size_t room,
+	uint64_t *ret_ids, struct queue_found *ret)
 {
-	struct queue_summary sum = { 0 };
-	struct db_statement *s = db_prepare(
-		db, "SELECT message_id, state, attempts, message_bytes FROM recipient ORDER BY message_id, idx");
-	struct db_statement *oldest = db_prepare(db, "SELECT received_at_ms FROM message ORDER BY id LIMIT 1");
-	if (s == NULL || oldest == NULL)
+	ASSERT(rows > 0 && room > 0);
+	struct db_statement *s = queue_scan_keys(db, filter, after_id, INT64_MAX, SIZE_MAX);
+	if (s == NULL)
 		return ERR_IO;
-	int64_t last_id = 0;
-	bool row;
+	struct queue_scan scan;
+	queue_scan_init(&scan, db, filter);
+	struct queue_found found = { 0 };
+	uint64_t last_id = 0;
+	bool more;
 	enum err err;
-	while ((err = db_step(s, &row)) == ERR_OK && row) {
-		int64_t id = db_column_int(s, 0);
-		bool held = db_column_int(s, 1) == QUEUE_HELD;
-		sum.recipients++;
-		sum.held += held;
-		sum.deferred += !held && db_column_int(s, 2) > 0;
-		if (id != last_id) {
-			sum.messages++;
-			sum.bytes += (uint64_t)db_column_int(s, 3);
+	while ((err = db_step(s, &more)) == ERR_OK && more) {
+		uint64_t id, bytes;
+		struct queue_recipient recipient = queue_scan_read_key(s, &id, &bytes);
+		/* It ends between messages only: the position is a message's id. */
+		if (id != last_id && (found.looked_at >= rows || found.count == room)) {
+			found.next_id = last_id;
+			break;
 		}
 		last_id = id;
+		found.looked_at++;
+		bool matches = false;
+		err = queue_scan_matches(&scan, id, &recipient, &matches);
+		if (err != ERR_OK)
+			break;
+		if (matches && (found.count == 0 || ret_ids[found.count - 1] != id))
+			ret_ids[found.count++] = id;
 	}
+	db_reset(s);
+	queue_scan_clear(&scan);
 	if (err == ERR_OK)
-		err = db_step(oldest, &row);
-	if (err != ERR_OK)
-		return err;
-	if (row)
-		sum.oldest_ms = db_column_int(oldest, 0);
-	db_reset(oldest);
-	*ret = sum;
-	return ERR_OK;
+		*ret = found;
+	return err;
 }
 
 static const char *const act_sql[] = {
@@ -154,18 +83,35 @@ static const char *const act_sql[] = {
 	[QUEUE_RELEASE] =
 		"UPDATE recipient SET state = 0, due_at_ms = $3 WHERE message_id = $1 AND idx = $2 AND state = 1",
 	[QUEUE_REMOVE] = "DELETE FROM recipient WHERE message_id = $1 AND idx = $2",
+	/* 64 is QUEUE_RETURN. */
+	[QUEUE_BOUNCE] =
+		"UPDATE recipient SET state = 0, due_at_ms = $3, last_reply = $4, last_host = '', flags = flags | 64 "
+		"WHERE message_id = $1 AND idx = $2",
+	[QUEUE_REBIND] = "UPDATE recipient SET due_at_ms = CASE WHEN state = 0 THEN $3 ELSE due_at_ms END, "
+			 "stream = CASE WHEN $4 = 1 THEN $5 ELSE stream END, smarthost = CASE WHEN $6 = 1 THEN $7 ELSE "
+			 "smarthost END "
+			 "WHERE message_id = $1 AND idx = $2",
 };
+_Static_assert(QUEUE_RETURN == 64, "act_sql names it by its number");
 
 static enum err act_on_one(
-	struct db *db, enum queue_action action, uint64_t id, uint32_t index, int64_t now_ms, uint64_t *ret_changed)
+	struct db *db, const struct queue_change *change, uint64_t id, uint32_t index, uint64_t *ret_changed)
 {
-	struct db_statement *s = db_prepare(db, act_sql[action]);
+	struct db_statement *s = db_prepare(db, act_sql[change->action]);
 	if (s == NULL)
 		return ERR_IO;
 	db_bind_int(s, 1, (int64_t)id);
 	db_bind_int(s, 2, index);
-	if (action == QUEUE_RETRY || action == QUEUE_RELEASE)
-		db_bind_int(s, 3, now_ms);
+	if (change->action != QUEUE_HOLD && change->action != QUEUE_REMOVE)
+		db_bind_int(s, 3, change->now_ms);
+	if (change->action == QUEUE_BOUNCE)
+		db_bind_text(s, 4, change->reply);
+	if (change->action == QUEUE_REBIND) {
+		db_bind_int(s, 4, change->set_stream);
+		db_bind_text(s, 5, change->stream);
+		db_bind_int(s, 6, change->set_smarthost);
+		db_bind_text(s, 7, change->smarthost);
+	}
 	uint64_t changed = 0;
 	enum err err = db_run(s, &changed);
 	if (err == ERR_OK)
@@ -186,21 +132,20 @@ struct batch {
 	bool end;
 };
 
-static enum err read_batch(struct db *db, const struct queue_filter *filter, struct batch *batch)
+static enum err read_batch(struct queue_scan *scan, struct batch *batch)
 {
-	struct db_statement *s = select_recipients(db, filter, batch->read_id, batch->read_index, BATCH);
+	struct db_statement *s = queue_scan_keys(scan->db, scan->filter, batch->read_id, batch->read_index, BATCH);
 	if (s == NULL)
 		return ERR_IO;
-	struct scan scan = { .db = db, .filter = filter };
 	size_t rows = 0;
 	bool row;
 	enum err err;
 	batch->count = 0;
 	while ((err = db_step(s, &row)) == ERR_OK && row) {
-		uint64_t id = (uint64_t)db_column_int(s, 0);
-		struct queue_recipient recipient = queue_store_read_recipient(s);
+		uint64_t id, bytes;
+		struct queue_recipient recipient = queue_scan_read_key(s, &id, &bytes);
 		bool matches = false;
-		err = scan_matches(&scan, id, &recipient, &matches);
+		err = queue_scan_matches(scan, id, &recipient, &matches);
 		if (err != ERR_OK)
 			break;
 		rows++;
@@ -212,7 +157,7 @@ static enum err read_batch(struct db *db, const struct queue_filter *filter, str
 		}
 	}
 	db_reset(s);
-	scan_end(&scan);
+	queue_scan_pause(scan);
 	batch->end = rows < BATCH;
 	return err;
 }
@@ -226,25 +171,35 @@ static enum err remove_message(struct db *db, uint64_t id, void (*gone)(void *ow
 	return err;
 }
 
-enum err queue_store_act(struct db *db, enum queue_action action, const struct queue_filter *filter, int64_t now_ms,
+enum err queue_store_change(struct db *db, const struct queue_change *change, const struct queue_filter *filter,
 	void (*gone)(void *owner, const char *spool), void *owner, uint64_t *ret_changed)
 {
+	struct queue_scan scan;
+	queue_scan_init(&scan, db, filter);
 	struct batch *batch = mem_alloc(sizeof *batch);
 	uint64_t changed = 0;
 	enum err err = ERR_OK;
 	while (err == ERR_OK && !batch->end) {
-		err = read_batch(db, filter, batch);
+		err = read_batch(&scan, batch);
 		for (size_t i = 0; i < batch->count && err == ERR_OK; i++) {
 			uint64_t id = batch->keys[i].id;
-			err = act_on_one(db, action, id, batch->keys[i].index, now_ms, &changed);
+			err = act_on_one(db, change, id, batch->keys[i].index, &changed);
 			/* Once per message, behind its last recipient of this batch. */
 			bool last = i + 1 == batch->count || batch->keys[i + 1].id != id;
-			if (err == ERR_OK && action == QUEUE_REMOVE && last)
+			if (err == ERR_OK && change->action == QUEUE_REMOVE && last)
 				err = remove_message(db, id, gone, owner);
 		}
 	}
+	queue_scan_clear(&scan);
 	mem_free(batch);
 	if (err == ERR_OK)
 		*ret_changed = changed;
 	return err;
+}
+
+enum err queue_store_act(struct db *db, enum queue_action action, const struct queue_filter *filter, int64_t now_ms,
+	void (*gone)(void *owner, const char *spool), void *owner, uint64_t *ret_changed)
+{
+	struct queue_change change = { .action = action, .now_ms = now_ms };
+	return queue_store_change(db, &change, filter, gone, owner, ret_changed);
 }

@@ -19,6 +19,35 @@ enum err queue_store_delete_settled(struct db *db, uint64_t message_id, char ret
 /* Views are borrowed from the statement; `at` is the first of the envelope's columns. */
 struct queue_recipient queue_store_read_recipient(struct db_statement *statement);
 struct queue_message queue_store_read_envelope(struct db_statement *statement, uint64_t id, int at);
+/* The site noted for a domain; nothing is appended where none is. */
+enum err queue_store_site_of(struct db *db, struct view domain, struct buf *out) MUST_CHECK;
+
+/* A look through the queue with a filter (queue_store_scan.c). */
+struct queue_scan_site;
+struct queue_scan {
+	struct db *db;
+	const struct queue_filter *filter;
+	struct db_statement *envelope; /* on the row of message.id; NULL: none read */
+	struct queue_message message;
+	struct queue_scan_site *sites; /* what is known about domains */
+};
+void queue_scan_init(struct queue_scan *scan, struct db *db, const struct queue_filter *filter);
+/* Ends what it reads; it can go on later. */
+void queue_scan_pause(struct queue_scan *scan);
+void queue_scan_clear(struct queue_scan *scan);
+/* scan->message is that message's envelope. */
+enum err queue_scan_envelope(struct queue_scan *scan, uint64_t id) MUST_CHECK;
+enum err queue_scan_matches(
+	struct queue_scan *scan, uint64_t id, const struct queue_recipient *recipient, bool *ret) MUST_CHECK;
+struct view queue_scan_domain(struct view address);
+/* The recipients behind a position in order of message id and index (of one message if the filter names it), with what filters look at. */
+struct db_statement *queue_scan_keys(
+	struct db *db, const struct queue_filter *filter, uint64_t after_id, int64_t after_index, size_t limit);
+struct queue_recipient queue_scan_read_key(struct db_statement *statement, uint64_t *ret_id, uint64_t *ret_bytes);
+/* Binds such a position to $1 to $4 of "(message_id, idx) > ($1, $2) AND message_id <= $3 … LIMIT $4". */
+void queue_scan_bind(struct db_statement *statement, const struct queue_filter *filter, uint64_t after_id,
+	int64_t after_index, size_t limit);
+
 /* What queue_store_load_due() asks, so that a test can look at its plan. */
 extern const char queue_store_select_due[];
 

@@ -10,20 +10,29 @@ static enum err lower(struct view text, struct buf *out)
 	return err;
 }
 
-static enum err is_noted(struct db *db, struct view domain, struct view site, bool *ret)
+static enum err read_site(struct db *db, struct view low_domain, struct buf *out)
 {
-	struct db_statement *s = db_prepare(db, "SELECT site = $2 FROM domain_site WHERE domain = $1");
+	struct db_statement *s = db_prepare(db, "SELECT site FROM domain_site WHERE domain = $1");
 	if (s == NULL)
 		return ERR_IO;
-	db_bind_text(s, 1, domain);
-	db_bind_text(s, 2, site);
+	db_bind_text(s, 1, low_domain);
 	bool row;
 	enum err err = db_step(s, &row);
-	if (err != ERR_OK)
+	if (err != ERR_OK || !row)
 		return err;
-	*ret = row && db_column_int(s, 0) != 0;
+	err = buf_append(out, db_column_view(s, 0));
 	db_reset(s);
-	return ERR_OK;
+	return err;
+}
+
+enum err queue_store_site_of(struct db *db, struct view domain, struct buf *out)
+{
+	struct buf low = { 0 };
+	enum err err = lower(domain, &low);
+	if (err == ERR_OK)
+		err = read_site(db, buf_view(&low), out);
+	buf_clear(&low);
+	return err;
 }
 
 static enum err write_site(struct db *db, struct view domain, struct view site)
@@ -40,17 +49,16 @@ static enum err write_site(struct db *db, struct view domain, struct view site)
 
 enum err queue_store_note_site(struct db *db, struct view domain, struct view site)
 {
-	struct buf texts = { 0 };
-	enum err err = lower(domain, &texts);
+	struct buf low_domain = { 0 }, low_site = { 0 }, noted = { 0 };
+	enum err err = lower(domain, &low_domain);
 	if (err == ERR_OK)
-		err = lower(site, &texts);
-	bool noted = false;
-	struct view low_domain = view_sub(buf_view(&texts), 0, domain.len),
-		    low_site = view_from(buf_view(&texts), domain.len);
+		err = lower(site, &low_site);
 	if (err == ERR_OK)
-		err = is_noted(db, low_domain, low_site, &noted);
-	if (err == ERR_OK && !noted)
-		err = write_site(db, low_domain, low_site);
-	buf_clear(&texts);
+		err = read_site(db, buf_view(&low_domain), &noted);
+	if (err == ERR_OK && !view_eq(buf_view(&noted), buf_view(&low_site)))
+		err = write_site(db, buf_view(&low_domain), buf_view(&low_site));
+	buf_clear(&low_domain);
+	buf_clear(&low_site);
+	buf_clear(&noted);
 	return err;
 }

@@ -238,7 +238,8 @@ static void deferral_keeps_a_hold(void **state)
 	put(1, 1, 5);
 	uint64_t changed = 0;
 	struct queue_filter filter = { .message_id = 1 };
-	must(queue_store_act(contract.db, QUEUE_HOLD, &filter, 0, NULL, NULL, &changed));
+	must(queue_store_change(
+		contract.db, &(struct queue_change){ .action = QUEUE_HOLD }, &filter, NULL, NULL, &changed));
 	assert_int_equal(changed, 1);
 	struct queue_outcome outcome = { .index = 0, .kind = QUEUE_DEFERRED, .attempts = 1, .due_at_ms = 50 };
 	char spool[64];
@@ -417,17 +418,13 @@ static void list_and_filters(void **state)
 	buf_clear(&listed);
 }
 
-static void summary(void **state)
+static void last_id(void **state)
 {
 	(void)state;
-	struct queue_summary sum = { .messages = 5 };
-	must(queue_store_summarize(contract.db, &sum));
-	assert_true(sum.messages == 0 && sum.recipients == 0 && sum.oldest_ms == 0 && sum.bytes == 0);
+	uint64_t id = 9;
+	must(queue_store_last_id(contract.db, &id));
+	assert_int_equal(id, 0);
 	put_three();
-	must(queue_store_summarize(contract.db, &sum));
-	assert_true(sum.messages == 3 && sum.recipients == 5 && sum.deferred == 2 && sum.held == 1);
-	assert_true(sum.bytes == 137 && sum.oldest_ms == 10);
-	uint64_t id = 0;
 	must(queue_store_last_id(contract.db, &id));
 	assert_int_equal(id, 3);
 }
@@ -442,7 +439,8 @@ static void gone(void *owner, const char *spool)
 static uint64_t act(enum queue_action action, struct queue_filter filter)
 {
 	uint64_t changed = 99;
-	must(queue_store_act(contract.db, action, &filter, 7777, gone, &gone_names, &changed));
+	struct queue_change change = { .action = action, .now_ms = 7777, .reply = VIEW("554 5.0.0 no") };
+	must(queue_store_change(contract.db, &change, &filter, gone, &gone_names, &changed));
 	return changed;
 }
 
@@ -475,6 +473,105 @@ static void acts(void **state)
 	assert_string_equal(buf_cstr(&gone_names), "02/two 03/three ");
 	assert_int_equal(rows(), 0);
 	buf_clear(&gone_names);
+}
+
+static void bounces_and_rebinds(void **state)
+{
+	(void)state;
+	put_three();
+	struct queue_message got;
+	assert_int_equal(act(QUEUE_BOUNCE, (struct queue_filter){ .recipient_domain = VIEW("x.org") }), 2);
+	must(load(2, &got));
+	assert_int_equal(got.recipients[0].flags, 0);
+	const struct queue_recipient *r = &got.recipients[1]; /* it was held */
+	assert_true(r->flags == QUEUE_RETURN && r->state == QUEUE_READY && r->due_at_ms == 7777 && r->attempts == 3);
+	assert_view(r->last_reply, "554 5.0.0 no");
+	assert_view(r->last_host, "");
+
+	assert_int_equal(act(QUEUE_HOLD, (struct queue_filter){ .message_id = 1 }), 2);
+	struct queue_change change = {
+		.action = QUEUE_REBIND, .now_ms = 8888, .set_stream = true, .stream = VIEW("shop")
+	};
+	uint64_t changed = 0;
+	must(queue_store_change(contract.db, &change, &(struct queue_filter){ 0 }, gone, &gone_names, &changed));
+	assert_int_equal(changed, 5);
+	must(load(1, &got));
+	assert_true(got.recipients[0].state == QUEUE_HELD && got.recipients[0].due_at_ms == 7777);
+	assert_view(got.recipients[0].stream, "shop");
+	must(load(3, &got));
+	assert_true(got.recipients[0].state == QUEUE_READY && got.recipients[0].due_at_ms == 8888);
+	change = (struct queue_change){ .action = QUEUE_REBIND, .set_smarthost = true, .smarthost = VIEW("google") };
+	must(queue_store_change(contract.db, &change, &(struct queue_filter){ .stream = VIEW("SHOP"), .message_id = 3 },
+		gone, &gone_names, &changed));
+	assert_int_equal(changed, 1);
+	change.smarthost = VIEW_NONE;
+	must(load(3, &got));
+	assert_view(got.recipients[0].smarthost, "google");
+	assert_view(got.recipients[0].stream, "shop");
+	change.set_stream = true;
+	must(queue_store_change(contract.db, &change, &(struct queue_filter){ 0 }, gone, &gone_names, &changed));
+	must(load(3, &got));
+	assert_view(got.recipients[0].smarthost, "");
+	assert_view(got.recipients[0].stream, "");
+	must(queue_store_change(
+		contract.db, &change, &(struct queue_filter){ .stream = VIEW("shop") }, gone, &gone_names, &changed));
+	assert_int_equal(changed, 0);
+}
+
+/* By site: what was noted, else the domain itself. By suspension: how the reply begins. */
+static void filters_by_site_and_suspension(void **state)
+{
+	(void)state;
+	put_three();
+	expect_list(&(struct queue_filter){ .site = VIEW("y.org") }, 0, 100, "1/1 2/0 3/0 ");
+	must(queue_store_note_site(contract.db, VIEW("y.org"), VIEW("google")));
+	must(queue_store_note_site(contract.db, VIEW("z.org"), VIEW("google")));
+	expect_list(&(struct queue_filter){ .site = VIEW("y.org") }, 0, 100, "");
+	expect_list(&(struct queue_filter){ .site = VIEW("Google") }, 0, 100, "1/1 2/0 3/0 ");
+	expect_list(&(struct queue_filter){ .site = VIEW("x.ORG") }, 0, 100, "1/0 2/1h ");
+	expect_list(&(struct queue_filter){ .site = VIEW("google"), .sender = VIEW("a@one") }, 0, 100, "1/1 ");
+	expect_list(&(struct queue_filter){ .only_suspended = true }, 0, 100, "");
+	struct queue_outcome outcome = { .index = 0,
+		.kind = QUEUE_DEFERRED,
+		.last_reply = VIEW("450 4.3.2 Suspended by the administrator: site google") };
+	char spool[64];
+	must(queue_store_settle(contract.db, 3, 1, &outcome, spool));
+	expect_list(&(struct queue_filter){ .only_suspended = true }, 0, 100, "3/0 ");
+	expect_list(&(struct queue_filter){ .only_suspended = true, .site = VIEW("google") }, 0, 100, "3/0 ");
+	expect_list(&(struct queue_filter){ .only_suspended = true, .site = VIEW("other") }, 0, 100, "");
+	buf_clear(&listed);
+}
+
+/* In bites: every message once, and none twice. */
+static void finds_in_bites(void **state)
+{
+	(void)state;
+	for (uint64_t id = 1; id <= 20; id++)
+		put(id, 1 + id % 3, 5);
+	struct queue_filter filter = { .recipient_domain = VIEW("example.org") };
+	static const struct {
+		size_t rows, room;
+	} sizes[] = { { 1, 100 }, { 4, 100 }, { 100, 1 }, { 100, 7 }, { 3, 2 }, { 1000, 1000 } };
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		uint64_t ids[1000], after = 0, wanted = 1, looked_at = 0;
+		struct queue_found found = { 0 };
+		do {
+			must(queue_store_find(contract.db, &filter, after, sizes[i].rows, sizes[i].room, ids, &found));
+			assert_true(found.count <= sizes[i].room);
+			for (size_t n = 0; n < found.count; n++)
+				assert_int_equal(ids[n], wanted++);
+			looked_at += found.looked_at;
+			assert_true(found.next_id == 0 || found.next_id > after);
+			after = found.next_id;
+		} while (after != 0);
+		assert_int_equal(wanted, 21);
+		assert_int_equal(looked_at, 41);
+	}
+	uint64_t ids[5];
+	struct queue_found found;
+	filter.recipient_domain = VIEW("nobody.example");
+	must(queue_store_find(contract.db, &filter, 0, 10, 5, ids, &found));
+	assert_true(found.count == 0 && found.next_id > 0 && found.looked_at >= 10);
 }
 
 /* More rows than an act takes in one bite. */
@@ -560,7 +657,8 @@ static void replaces_a_recipient(void **state)
 	/* Above what the caller knows, and held as it was. */
 	uint64_t changed;
 	struct queue_filter filter = { .message_id = 7 };
-	must(queue_store_act(contract.db, QUEUE_HOLD, &filter, 70, NULL, NULL, &changed));
+	struct queue_change hold = { .action = QUEUE_HOLD };
+	must(queue_store_change(contract.db, &hold, &filter, NULL, NULL, &changed));
 	must(queue_store_replace(contract.db, &message, 0, 10, 1, targets));
 	must(load(7, &got));
 	assert_int_equal(got.recipient_count, 4);
@@ -611,8 +709,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(due_in_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(due_page_ends_with_the_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(list_and_filters, setup, teardown),
-		cmocka_unit_test_setup_teardown(summary, setup, teardown),
+		cmocka_unit_test_setup_teardown(last_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(acts, setup, teardown),
+		cmocka_unit_test_setup_teardown(bounces_and_rebinds, setup, teardown),
+		cmocka_unit_test_setup_teardown(filters_by_site_and_suspension, setup, teardown),
+		cmocka_unit_test_setup_teardown(finds_in_bites, setup, teardown),
 		cmocka_unit_test_setup_teardown(acts_on_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(due_uses_the_index, setup, teardown),
 		cmocka_unit_test_setup_teardown(replaces_a_recipient, setup, teardown),

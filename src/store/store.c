@@ -147,6 +147,7 @@ enum err store_open(const struct store_options *options, struct store **ret)
 	store->events.keep_ms = options->event_keep_ms > 0 ? options->event_keep_ms : EVENT_KEEP_MS;
 	store_jobs_init(&store->writes);
 	store_jobs_init(&store->reads);
+	store_jobs_init(&store->scans);
 	store_events_init(&store->events);
 	enum err err = prepare_folder(store);
 	if (err != ERR_OK) {
@@ -161,7 +162,7 @@ static void *reader_main(void *arg)
 {
 	struct store_reader *reader = arg;
 	struct list jobs;
-	while (store_jobs_take(&reader->store->reads, 1, &jobs)) {
+	while (store_jobs_take(reader->jobs, 1, &jobs)) {
 		struct store_job *job = store_job_of(list_take_first(&jobs));
 		enum err err = job->run(job, reader->db);
 		store_answer(job, err, err_detail());
@@ -179,6 +180,19 @@ static enum err start_thread(pthread_t *thread, void *(*run)(void *), void *arg,
 	return ERR_OK;
 }
 
+static enum err start_readers(struct store *store, size_t count, struct store_reader *readers, struct store_jobs *jobs)
+{
+	enum err err = ERR_OK;
+	for (size_t i = 0; i < count && err == ERR_OK; i++) {
+		struct store_reader *reader = &readers[i];
+		reader->jobs = jobs;
+		err = open_file(store, STORE_MAIN_FILE, true, DB_SYNC_FULL, &reader->db);
+		if (err == ERR_OK)
+			err = start_thread(&reader->thread, reader_main, reader, &reader->started);
+	}
+	return err;
+}
+
 enum err store_start(struct store *store)
 {
 	if (store->main != NULL && store->opened_by != getpid())
@@ -188,18 +202,25 @@ enum err store_start(struct store *store)
 	enum err err = open_main(store);
 	if (err == ERR_OK)
 		err = open_file(store, STORE_EVENTS_FILE, false, DB_SYNC_RELAXED, &events->db);
-	for (unsigned i = 0; i < store->reader_count && err == ERR_OK; i++)
-		err = open_file(store, STORE_MAIN_FILE, true, DB_SYNC_FULL, &store->readers[i].db);
 	if (err == ERR_OK)
 		err = start_thread(&store->writer, store_writer_main, store, &store->writer_started);
 	if (err == ERR_OK)
 		err = start_thread(&events->thread, store_events_main, store, &events->started);
-	for (unsigned i = 0; i < store->reader_count && err == ERR_OK; i++) {
-		struct store_reader *reader = &store->readers[i];
-		reader->store = store;
-		err = start_thread(&reader->thread, reader_main, reader, &reader->started);
-	}
+	if (err == ERR_OK)
+		err = start_readers(store, store->reader_count, store->readers, &store->reads);
+	if (err == ERR_OK)
+		err = start_readers(store, STORE_SCANNERS, store->scanners, &store->scans);
 	return err;
+}
+
+static void stop_readers(size_t count, struct store_reader *readers, struct store_jobs *jobs)
+{
+	store_jobs_stop(jobs);
+	for (size_t i = 0; i < count; i++) {
+		if (readers[i].started)
+			pthread_join(readers[i].thread, NULL);
+		db_close(readers[i].db);
+	}
 }
 
 /* Jobs that no thread was ever there for. */
@@ -214,12 +235,8 @@ void store_close(struct store *store)
 {
 	if (store == NULL)
 		return;
-	store_jobs_stop(&store->reads);
-	for (unsigned i = 0; i < store->reader_count; i++) {
-		if (store->readers[i].started)
-			pthread_join(store->readers[i].thread, NULL);
-		db_close(store->readers[i].db);
-	}
+	stop_readers(store->reader_count, store->readers, &store->reads);
+	stop_readers(STORE_SCANNERS, store->scanners, &store->scans);
 	store_jobs_stop(&store->writes);
 	if (store->writer_started)
 		pthread_join(store->writer, NULL);
@@ -227,13 +244,16 @@ void store_close(struct store *store)
 	if (store->events.started)
 		pthread_join(store->events.thread, NULL);
 	cancel_all(&store->reads);
+	cancel_all(&store->scans);
 	cancel_all(&store->writes);
 	db_close(store->events_reader);
+	db_close(store->events_writer);
 	db_close(store->events.db);
 	db_close(store->main);
 	store_unlock(store);
 	store_events_clear(&store->events);
 	store_jobs_clear(&store->reads);
+	store_jobs_clear(&store->scans);
 	store_jobs_clear(&store->writes);
 	mem_free(store->folder);
 	mem_free(store);
@@ -247,6 +267,11 @@ void store_write(struct store *store, struct loop *loop, struct store_job *job)
 void store_read(struct store *store, struct loop *loop, struct store_job *job)
 {
 	store_jobs_add(&store->reads, loop, job);
+}
+
+void store_scan(struct store *store, struct loop *loop, struct store_job *job)
+{
+	store_jobs_add(&store->scans, loop, job);
 }
 
 struct db *store_db(struct store *store)
@@ -264,6 +289,15 @@ struct db *store_events_db(struct store *store)
 		open_file(store, STORE_EVENTS_FILE, true, DB_SYNC_RELAXED, &store->events_reader) != ERR_OK)
 		return NULL;
 	return store->events_reader;
+}
+
+enum err store_event_write(struct store *store, const struct store_event *event)
+{
+	ASSERT(!store->events.started);
+	enum err err = ERR_OK;
+	if (store->events_writer == NULL)
+		err = open_file(store, STORE_EVENTS_FILE, false, DB_SYNC_RELAXED, &store->events_writer);
+	return err == ERR_OK ? event_store_put(store->events_writer, event) : err;
 }
 
 const char *store_folder(const struct store *store)

@@ -14,6 +14,7 @@
 #include "store/db.h"
 
 struct store;
+struct store_event;
 
 struct store_job {
 	struct loop_task task; /* private */
@@ -40,11 +41,15 @@ void store_close(struct store *store);
 
 void store_write(struct store *store, struct loop *loop, struct store_job *job);
 void store_read(struct store *store, struct loop *loop, struct store_job *job);
+/* As store_read(), on threads that nobody else waits for: for what may look through the whole queue. */
+void store_scan(struct store *store, struct loop *loop, struct store_job *job);
 /* Before store_start(), or in a command-line program: the writing connection itself; NULL with err_detail() if it can't be opened. A process that
  * called this must not fork before store_start(). */
 struct db *store_db(struct store *store);
 /* Read connection to events.db for programs without threads (trace). NULL with err_detail() if it can't be opened. */
 struct db *store_events_db(struct store *store);
+/* For programs without threads: writes an event of the trace at once. */
+enum err store_event_write(struct store *store, const struct store_event *event) MUST_CHECK;
 const char *store_folder(const struct store *store);
 /* Counted since start: for the log, `bench` and tests. */
 struct store_counts {

@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 #define STORE_READERS_MAX 64u
+#define STORE_SCANNERS 2u
 
 /* Jobs on their way to threads; the writer has one for itself, the readers share one. */
 struct store_jobs {
@@ -32,7 +33,7 @@ void store_answer(struct store_job *job, enum err err, const char *detail);
 struct store_job *store_job_of(struct list *link);
 
 struct store_reader {
-	struct store *store;
+	struct store_jobs *jobs; /* the readers' or the scanners' */
 	struct db *db;
 	pthread_t thread;
 	bool started;
@@ -57,12 +58,13 @@ struct store {
 	int lock_fd;
 	pid_t opened_by; /* a connection must not be carried over a fork */
 	struct db *main; /* opened when first needed; the writer's once it runs */
-	struct db *events_reader;
-	struct store_jobs writes, reads;
+	struct db *events_reader, *events_writer;
+	struct store_jobs writes, reads, scans;
 	pthread_t writer;
 	bool writer_started;
 	unsigned reader_count;
 	struct store_reader readers[STORE_READERS_MAX];
+	struct store_reader scanners[STORE_SCANNERS];
 	struct store_events events;
 	_Atomic uint64_t commits, jobs, failed_groups;
 };
