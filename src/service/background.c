@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "service/reports.h"
+#include "service/signing_publisher.h"
 
 static void *run(void *arg)
 {
@@ -12,7 +13,9 @@ static void *run(void *arg)
 
 static void start_now(struct loop_task *task)
 {
-	reports_start(LIST_ENTRY(task, struct background, start_task)->reports);
+	struct background *background = LIST_ENTRY(task, struct background, start_task);
+	reports_start(background->reports);
+	signing_publisher_start(background->publisher);
 }
 
 static void end_if_idle(struct background *background)
@@ -25,6 +28,7 @@ static void stop_now(struct loop_task *task)
 {
 	struct background *background = LIST_ENTRY(task, struct background, stop_task);
 	reports_stop(background->reports);
+	signing_publisher_stop(background->publisher);
 	resolver_free(background->resolver);
 	background->resolver = NULL;
 	atomic_store(&background->stopping, true);
@@ -43,6 +47,7 @@ struct background *background_new(struct server *server)
 		return NULL;
 	}
 	background->reports = reports_new(background);
+	background->publisher = signing_publisher_new(background);
 	return background;
 }
 
@@ -70,6 +75,7 @@ void background_free(struct background *background)
 		return;
 	atomic_store(&background->stopping, true);
 	reports_free(background->reports);
+	signing_publisher_free(background->publisher);
 	resolver_free(background->resolver);
 	loop_free(background->loop);
 	mem_free(background);

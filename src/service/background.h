@@ -9,6 +9,7 @@
 #include "service/server_private.h"
 
 struct reports;
+struct signing_publisher;
 
 struct background {
 	struct server *server;
@@ -18,6 +19,7 @@ struct background {
 	/* On the thread, made when they are first needed. */
 	struct resolver *resolver;
 	struct reports *reports;
+	struct signing_publisher *publisher;
 	uint32_t jobs; /* store jobs under way */
 	_Atomic bool stopping;
 	struct loop_task start_task, stop_task;

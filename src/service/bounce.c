@@ -1,5 +1,6 @@
 /* Which outcomes are reported to the sender, and the message that does it (RFC 3461 §6, RFC 3464). */
 #include "service/dispatcher_private.h"
+#include "service/signing.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -128,6 +129,9 @@ static struct message *make_message(const struct delivery *delivery, struct buf 
 		.due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS,
 	};
 	enum err err = message_add_recipient(m, &to);
+	/* An unsigned one is better than none. */
+	if (signing_sign_message(d->server, d->config, buf_view(&m->body), &m->head) != ERR_OK)
+		LOG(LOG_LEVEL_ERROR, "signing-failed", LOG_TEXT("to", to.address), LOG_CSTR("reason", err_detail()));
 	if (err == ERR_OK)
 		err = put_in_front(delivery, q, &m->head);
 	ASSERT(err == ERR_OK);

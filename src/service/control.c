@@ -7,6 +7,8 @@
 #include "queue/id.h"
 #include "service/admin.h"
 #include "service/dispatcher.h"
+#include "service/signing.h"
+#include "service/signing_publisher.h"
 #include "store/spool.h"
 
 #define SESSIONS_MAX 32u
@@ -106,7 +108,8 @@ static enum err run_request(struct store_job *store_job, struct db *db)
 static enum err load_domains(struct store_job *store_job, struct db *db)
 {
 	struct control_job *job = LIST_ENTRY(store_job, struct control_job, domains_job);
-	return domains_load(job->server->domains, db);
+	enum err err = domains_load(job->server->domains, db);
+	return err == ERR_OK ? signing_load(job->server->signing, db) : err;
 }
 
 static void domains_loaded(struct store_job *store_job)
@@ -114,6 +117,8 @@ static void domains_loaded(struct store_job *store_job)
 	struct control_job *job = LIST_ENTRY(store_job, struct control_job, domains_job);
 	if (store_job->err != ERR_OK)
 		LOG(LOG_LEVEL_ERROR, "domains-unreadable", LOG_CSTR("reason", store_job->detail));
+	if (job->effects.dkim_changed)
+		signing_publisher_poke(job->server->background->publisher);
 	job_end(job);
 }
 
@@ -153,7 +158,7 @@ static void request_done(struct store_job *store_job)
 		if (job->effects.queue_changed)
 			reload_queue_soon(job->control);
 		admin_effects_events(&job->effects, clock_wall_ms(), add_event, server);
-		if (job->effects.directory_changed) {
+		if (job->effects.directory_changed || job->effects.dkim_changed) {
 			job->domains_job.run = load_domains;
 			job->domains_job.done = domains_loaded;
 			store_read(server->store, server->main_loop, &job->domains_job);

@@ -14,6 +14,7 @@
 #include "service/local_socket.h"
 #include "service/receive.h"
 #include "service/service_notify.h"
+#include "service/signing.h"
 #include "store/queue_store.h"
 
 #include <malloc.h>
@@ -153,6 +154,8 @@ static enum err open_store(struct server *s)
 	uint64_t last_id = 0;
 	if (err == ERR_OK)
 		err = domains_load(s->domains, store_db(s->store));
+	if (err == ERR_OK)
+		err = signing_load(s->signing, store_db(s->store));
 	if (err == ERR_OK)
 		err = queue_store_last_id(store_db(s->store), &last_id);
 	if (err == ERR_OK)
@@ -299,6 +302,7 @@ static void running_clear(struct running *r)
 	if (r->control_fd >= 0)
 		close(r->control_fd);
 	domains_free(s->domains);
+	signing_free(s->signing);
 	connection_limits_free(s->connections);
 	connection_limits_free(s->local_connections);
 	login_throttle_free(s->logins);
@@ -317,6 +321,7 @@ static void prepare(struct running *r, struct config *config)
 	pthread_mutex_init(&s->limits_lock, NULL);
 	s->config = config;
 	s->domains = domains_new();
+	s->signing = signing_new();
 	s->body_memory.limit_bytes = (size_t)config->limits.body_memory_bytes;
 	s->connections = connection_limits_new(
 		config->limits.connections, config->limits.connections_per_address, secret);

@@ -20,6 +20,7 @@ struct connection_limits;
 struct dispatcher;
 struct login_throttle;
 struct receive_loop;
+struct signing;
 
 struct server {
 	pthread_mutex_t settings_lock; /* over config and tls: replaced by a reload */
@@ -30,6 +31,7 @@ struct server {
 	struct worker_pool *workers; /* bodies, mailboxes */
 	struct worker_pool *password_workers;
 	struct domains *domains;
+	struct signing *signing; /* DKIM's keys */
 	struct memory_budget body_memory;
 	_Atomic uint64_t last_message_id;
 

@@ -43,6 +43,7 @@ void smtp_in_on_data(struct smtp_in *session, const struct smtp_event *event)
 		.owner = session,
 	};
 	session->body = intake_body_new(&options);
+	smtp_in_signing_begin(session);
 	session->header.is_open = may_forge(session) || !list_is_empty(&session->taps);
 	buf_init(&session->header.bytes, INTAKE_HEADER_MAX_BYTES);
 	struct smtp_reply reply = smtp_reply_make(354, NULL, "Go ahead, end with a dot on a line of its own");
@@ -181,6 +182,7 @@ bool smtp_in_content_end(struct smtp_in *session, struct smtp_reply *ret_refusal
 
 void smtp_in_content_clear(struct smtp_in *session)
 {
+	smtp_in_signing_clear(session);
 	struct smtp_in_header *h = &session->header;
 	buf_clear(&h->bytes);
 	if (h->budget_bytes > 0)

@@ -168,6 +168,7 @@ static void commit(struct smtp_in *session)
 
 /* In this order. Each ends with smtp_in_step_done() or smtp_in_step_refuse(), now or later. */
 static void (*const steps[])(struct smtp_in *session) = {
+	smtp_in_sign,
 	commit,
 };
 

@@ -6,6 +6,7 @@
 #include "service/intake.h"
 #include "service/intake_body.h"
 #include "service/intake_tap.h"
+#include "service/signing.h"
 #include "service/smtp_in.h"
 #include "smtp/receiver.h"
 #include "store/directory_store.h"
@@ -53,6 +54,7 @@ struct smtp_in {
 	bool is_header_known; /* smtp_in_header_known() was called */
 	struct buf added; /* fields that submitted mail has to have, and had not: known when its header section is */
 	struct buf front; /* what the steps put on top of the message: complete fields */
+	struct signing_message *signing; /* NULL: nothing is signed */
 	uint64_t body_bytes; /* of the content as stored, header section and all */
 	size_t step; /* what comes next behind the end of the data */
 	uint64_t messages; /* accepted in this session */
@@ -82,6 +84,11 @@ void smtp_in_step_done(struct smtp_in *session);
 void smtp_in_step_refuse(struct smtp_in *session, const struct smtp_reply *reply);
 /* The header section is known (of a very long one, its start), the body may not be: before the taps see it. Once for each message. */
 enum err smtp_in_header_known(struct smtp_in *session, struct view header) MUST_CHECK;
+
+/* smtp_in_signing.c: taps the message if it is to be signed; a step; the end of it. */
+void smtp_in_signing_begin(struct smtp_in *session);
+void smtp_in_sign(struct smtp_in *session);
+void smtp_in_signing_clear(struct smtp_in *session);
 
 /* One function per event. */
 void smtp_in_on_connect(struct smtp_in *session, const struct smtp_event *event);
