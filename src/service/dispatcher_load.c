@@ -109,13 +109,14 @@ static bool finished_meanwhile(const struct dispatcher *d, uint64_t id)
 	return false;
 }
 
-/* The row as it was when the message became active; a deferral since then has changed it, and it is nobody's now. */
+/* The row as it was when the message became active; a deferral or an operator has changed it since, and it is nobody's now. */
 static bool has_row(const struct message *message, const struct queue_recipient *row)
 {
 	for (size_t i = 0; i < message->envelope.recipient_count; i++) {
 		const struct queue_recipient *r = &message->envelope.recipients[i];
 		if (r->index == row->index)
-			return r->attempts == row->attempts && r->last_attempt_ms == row->last_attempt_ms;
+			return r->attempts == row->attempts && r->last_attempt_ms == row->last_attempt_ms &&
+				r->flags == row->flags;
 	}
 	return false;
 }

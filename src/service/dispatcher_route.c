@@ -290,7 +290,9 @@ static void route_all(struct dispatcher *d, struct message *message, struct loca
 	message->users++; /* while it is split */
 	for (size_t i = 0; i < message->envelope.recipient_count; i++) {
 		struct queue_recipient *r = &message->envelope.recipients[i];
-		if (local != NULL && asked < local->count && local->questions[asked].recipient == r) {
+		if ((r->flags & QUEUE_RETURN) != 0) {
+			route_outcome(&routing, r, OUTCOME_FAILED, r->last_reply);
+		} else if (local != NULL && asked < local->count && local->questions[asked].recipient == r) {
 			if (local->job.err == ERR_OK)
 				apply_found(&routing, &local->questions[asked]);
 			else
@@ -349,7 +351,7 @@ void dispatcher_route(struct dispatcher *dispatcher, struct message *message)
 	struct queue_recipient **local = mem_alloc_array(q->recipient_count, sizeof(struct queue_recipient *));
 	size_t count = 0;
 	for (size_t i = 0; i < q->recipient_count; i++)
-		if (is_local(dispatcher, &q->recipients[i]))
+		if ((q->recipients[i].flags & QUEUE_RETURN) == 0 && is_local(dispatcher, &q->recipients[i]))
 			local[count++] = &q->recipients[i];
 	if (count > 0)
 		ask_directory(dispatcher, message, count, local);

@@ -106,6 +106,13 @@ static enum err write_outcomes(struct store_job *job, struct db *db)
 	}
 	if (err == ERR_OK)
 		err = queue_store_settle(db, q->id, s->count, s->outcomes, s->spool);
+	/* What waits on disk is known to operators by its site, too. */
+	const struct domain_route *route = s->delivery->route;
+	bool waits = false;
+	for (size_t i = 0; i < s->count; i++)
+		waits = waits || s->outcomes[i].kind == QUEUE_DEFERRED;
+	if (err == ERR_OK && waits && route != NULL && route->site.len > 0)
+		err = queue_store_note_site(db, route->domain, route->site);
 	return err;
 }
 

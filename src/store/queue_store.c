@@ -82,13 +82,15 @@ static enum err delete_recipient(struct db *db, uint64_t message_id, uint32_t in
 	return db_run(s, ret_changed);
 }
 
-/* The state is not touched: an operator may have held the row while the attempt was under way. */
+/* The state is not touched: an operator may have held the row while the attempt was under way. Nor is when and why it is returned, if he decided on
+ * that meanwhile (64 is QUEUE_RETURN). */
 static enum err defer_recipient(
 	struct db *db, uint64_t message_id, const struct queue_outcome *o, uint64_t *ret_changed)
 {
 	struct db_statement *s = db_prepare(db,
-		"UPDATE recipient SET attempts = $3, due_at_ms = $4, warned = $5, last_reply = $6, last_host = $7, "
-		"last_attempt_ms = $8 "
+		"UPDATE recipient SET attempts = $3, warned = $5, last_host = $7, last_attempt_ms = $8, "
+		"due_at_ms = CASE WHEN (flags & 64) = 0 THEN $4 ELSE due_at_ms END, "
+		"last_reply = CASE WHEN (flags & 64) = 0 THEN $6 ELSE last_reply END "
 		"WHERE message_id = $1 AND idx = $2");
 	if (s == NULL)
 		return ERR_IO;

@@ -488,6 +488,17 @@ static void bounces_and_rebinds(void **state)
 	assert_view(r->last_reply, "554 5.0.0 no");
 	assert_view(r->last_host, "");
 
+	/* It was being tried: what came of it does not undo that it is returned. */
+	struct queue_outcome outcome = {
+		.index = 1, .kind = QUEUE_DEFERRED, .attempts = 4, .due_at_ms = 99999, .last_reply = VIEW("451 later")
+	};
+	char spool[64];
+	must(queue_store_settle(contract.db, 2, 1, &outcome, spool));
+	must(load(2, &got));
+	r = &got.recipients[1];
+	assert_true(r->attempts == 4 && r->due_at_ms == 7777);
+	assert_view(r->last_reply, "554 5.0.0 no");
+
 	assert_int_equal(act(QUEUE_HOLD, (struct queue_filter){ .message_id = 1 }), 2);
 	struct queue_change change = {
 		.action = QUEUE_REBIND, .now_ms = 8888, .set_stream = true, .stream = VIEW("shop")
