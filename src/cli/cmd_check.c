@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "net/privilege.h"
 #include "net/tls.h"
+#include "service/shaping_file.h"
 
 #include <errno.h>
 #include <pwd.h>
@@ -111,6 +112,16 @@ static void check_listeners(const struct config *config, struct findings *findin
 			"mail programs can't log in without TLS: set `certificate` and `key` in section `tls`");
 }
 
+static void check_shaping(const struct config *config, struct findings *findings)
+{
+	struct buf errors = { 0 };
+	shaping_unref(shaping_load(config->delivery.shaping, &errors));
+	struct view rest = view_trim(buf_view(&errors)), line;
+	while (view_split(&rest, '\n', &line))
+		add(findings->errors, "%.*s", VIEW_ARG(line));
+	buf_clear(&errors);
+}
+
 static void print_list(const json_t *list, const char *label)
 {
 	for (size_t i = 0; i < json_array_size(list); i++)
@@ -181,6 +192,7 @@ int cmd_check(int argc, char **argv)
 	check_certificate(config, &findings);
 	check_folder(config, &findings);
 	check_listeners(config, &findings);
+	check_shaping(config, &findings);
 	code = tell(config, &findings, json);
 	json_decref(findings.errors);
 	json_decref(findings.warnings);

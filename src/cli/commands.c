@@ -21,6 +21,7 @@ const struct command commands[] = {
 	COMMAND("alias", cmd_alias, "add, remove or list addresses that lead to others"),
 	COMMAND("dkim", cmd_dkim, "make, list, publish and rotate the keys that sign mail"),
 	COMMAND("queue", cmd_queue, "list, show, retry, hold, release or remove mail that waits"),
+	COMMAND("shaping", cmd_shaping, "test, check or list the rules for sites that we send to"),
 	COMMAND("trace", cmd_trace, "tell the whole life of one message"),
 	COMMAND("send", cmd_send, "write and send a message, with attachments, to any server"),
 	COMMAND("sendmail", cmd_sendmail, "take a message from a program, as the old sendmail did"),

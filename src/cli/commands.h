@@ -31,6 +31,7 @@ int cmd_reload(int argc, char **argv);
 int cmd_send(int argc, char **argv);
 int cmd_sendmail(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
+int cmd_shaping(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -36,6 +36,26 @@ const struct shaping_site *shaping_site_named(const struct shaping *shaping, str
 	return s != NULL && !shaping_is_for_all(s) ? &s->site : NULL;
 }
 
+void shaping_each(
+	const struct shaping *shaping, void (*each)(void *owner, const struct shaping_site *site), void *owner)
+{
+	for (const struct shaping_site_rules *s = shaping->sites; s != NULL; s = s->next)
+		if (!shaping_is_for_all(s))
+			each(owner, &s->site);
+}
+
+void shaping_count(const struct shaping *shaping, size_t *ret_sites, size_t *ret_rules)
+{
+	size_t sites = 0, rules = 0;
+	for (const struct shaping_site_rules *s = shaping->sites; s != NULL; s = s->next) {
+		sites += s->layers[SHAPING_FILE].is_there;
+		for (const struct shaping_rule *r = s->layers[SHAPING_FILE].rules; r != NULL; r = r->next)
+			rules++;
+	}
+	*ret_sites = sites;
+	*ret_rules = rules;
+}
+
 /* The hosts of a site are those of the file if it names any. */
 static const struct shaping_pattern *patterns_of(const struct shaping_site_rules *site)
 {

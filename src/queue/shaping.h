@@ -61,6 +61,11 @@ void shaping_unref(struct shaping *shaping); /* thread-safe; NULL is fine */
 const struct shaping_site *shaping_find_site(
 	const struct shaping *shaping, size_t host_count, const struct view *hosts);
 const struct shaping_site *shaping_site_named(const struct shaping *shaping, struct view name);
+/* All sites, those of the file first. */
+void shaping_each(
+	const struct shaping *shaping, void (*each)(void *owner, const struct shaping_site *site), void *owner);
+/* What the file itself says: sites (that of all among them) and `when` rules. */
+void shaping_count(const struct shaping *shaping, size_t *ret_sites, size_t *ret_rules);
 /* What a negative reply calls for: of the site's rules (NULL: only those for all), the first that matches. `enhanced` "4.7.28" or empty. */
 struct shaping_action shaping_match(const struct shaping *shaping, const struct shaping_site *site, unsigned code,
 	struct view enhanced, struct view text);

@@ -268,6 +268,10 @@ static void a_file(void **state)
 	assert_null(shaping_site_named(shaping, VIEW("*")));
 	assert_null(shaping_site_named(shaping, VIEW("nobody")));
 
+	size_t sites = 0, rules = 0;
+	shaping_count(shaping, &sites, &rules);
+	assert_int_equal(sites, 4);
+	assert_int_equal(rules, 6);
 	struct shaping *other = shaping_ref(shaping);
 	shaping_unref(shaping);
 	shaping_unref(other);

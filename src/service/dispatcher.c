@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "service/streams.h"
 
 #include <signal.h>
 #include <string.h>
@@ -235,6 +236,13 @@ static enum err apply_config(struct dispatcher *d, struct config *config)
 	return ERR_OK;
 }
 
+static void configure_routes(struct dispatcher *d)
+{
+	struct shaping *shaping = server_shaping(d->server);
+	domain_routes_configure(d->routes, d->config, shaping);
+	shaping_unref(shaping);
+}
+
 static void reload_config(struct loop_task *task)
 {
 	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, config_task);
@@ -243,7 +251,7 @@ static void reload_config(struct loop_task *task)
 	if (apply_config(d, config) != ERR_OK)
 		LOG(LOG_LEVEL_ERROR, "reload-failed", LOG_CSTR("reason", err_detail()));
 	else
-		domain_routes_configure(d->routes, d->config, NULL);
+		configure_routes(d);
 	config_unref(config);
 }
 
@@ -270,6 +278,7 @@ static void begin_stop(struct loop_task *task)
 	loop_timer_clear(&d->unblock_timer);
 	dispatcher_forget_waiting(d);
 	remote_quit_idle(d);
+	streams_stop(d->server->streams);
 	check_stopped(d);
 }
 
@@ -316,7 +325,8 @@ struct dispatcher *dispatcher_new(struct server *server)
 		d->resolver = resolver_new(d->loop, &options);
 		d->routes = domain_routes_new(&(struct domain_routes_options){
 			.loop = d->loop, .resolver = d->resolver, .found = dispatcher_route_found, .owner = d });
-		domain_routes_configure(d->routes, d->config, NULL);
+		configure_routes(d);
+		streams_start(server->streams, d);
 	}
 	if (d->resolver == NULL) {
 		dispatcher_free(d);

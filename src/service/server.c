@@ -15,6 +15,8 @@
 #include "service/receive.h"
 #include "service/service_notify.h"
 #include "service/signing.h"
+#include "service/shaping_file.h"
+#include "service/streams.h"
 #include "store/queue_store.h"
 
 #include <malloc.h>
@@ -78,6 +80,16 @@ static struct config *load_config(const char *path)
 		fprintf(stderr, "%s", buf_cstr(&errors));
 	buf_clear(&errors);
 	return config;
+}
+
+static struct shaping *load_shaping(const struct config *config)
+{
+	struct buf errors = { 0 };
+	struct shaping *shaping = shaping_load(config->delivery.shaping, &errors);
+	if (shaping == NULL)
+		fprintf(stderr, "%s", buf_cstr(&errors));
+	buf_clear(&errors);
+	return shaping;
 }
 
 /* NULL is fine only if the configuration names no certificate. */
@@ -159,6 +171,8 @@ static enum err open_store(struct server *s)
 	if (err == ERR_OK)
 		err = queue_store_last_id(store_db(s->store), &last_id);
 	if (err == ERR_OK)
+		err = streams_load(s->streams, store_db(s->store), clock_wall_ms());
+	if (err == ERR_OK)
 		err = store_start(s->store);
 	atomic_store(&s->last_message_id, last_id);
 	return err;
@@ -205,11 +219,13 @@ static void reload(struct running *r)
 	struct server *s = &r->server;
 	struct buf errors = { 0 };
 	struct config *config = config_load(r->config_path, &errors);
+	struct shaping *shaping = config != NULL ? shaping_load(config->delivery.shaping, &errors) : NULL;
 	struct tls_context *tls = NULL;
-	if (config == NULL || !load_tls(config, &tls)) {
+	if (shaping == NULL || !load_tls(config, &tls)) {
 		LOG(LOG_LEVEL_ERROR, "reload-failed",
-			LOG_TEXT("reason", config == NULL ? buf_view(&errors) : view_from_cstr(err_detail())),
+			LOG_TEXT("reason", shaping == NULL ? buf_view(&errors) : view_from_cstr(err_detail())),
 			LOG_CSTR("result", "the old configuration stays in force"));
+		shaping_unref(shaping);
 		config_unref(config);
 		buf_clear(&errors);
 		return;
@@ -218,11 +234,14 @@ static void reload(struct running *r)
 	pthread_mutex_lock(&s->settings_lock);
 	struct config *old_config = s->config;
 	struct tls_context *old_tls = s->tls;
+	struct shaping *old_shaping = s->shaping;
 	s->config = config;
+	s->shaping = shaping;
 	s->tls = tls;
 	pthread_mutex_unlock(&s->settings_lock);
 	config_unref(old_config);
 	tls_context_unref(old_tls);
+	shaping_unref(old_shaping);
 	s->body_memory.limit_bytes = (size_t)config->limits.body_memory_bytes;
 	log_setup(config->log.target, config->log.format, config->log.level);
 	dispatcher_reload_config(s->dispatcher);
@@ -301,12 +320,14 @@ static void running_clear(struct running *r)
 	mem_free(r->sockets);
 	if (r->control_fd >= 0)
 		close(r->control_fd);
+	streams_free(s->streams);
 	domains_free(s->domains);
 	signing_free(s->signing);
 	connection_limits_free(s->connections);
 	connection_limits_free(s->local_connections);
 	login_throttle_free(s->logins);
 	tls_context_unref(s->tls);
+	shaping_unref(s->shaping);
 	config_unref(s->config);
 	pthread_mutex_destroy(&s->settings_lock);
 	pthread_mutex_destroy(&s->limits_lock);
@@ -322,6 +343,7 @@ static void prepare(struct running *r, struct config *config)
 	s->config = config;
 	s->domains = domains_new();
 	s->signing = signing_new();
+	s->streams = streams_new(s);
 	s->body_memory.limit_bytes = (size_t)config->limits.body_memory_bytes;
 	s->connections = connection_limits_new(
 		config->limits.connections, config->limits.connections_per_address, secret);
@@ -352,6 +374,9 @@ static int start(struct running *r)
 	struct server *s = &r->server;
 	if (!load_tls(s->config, &s->tls))
 		return complain(EX_CONFIG);
+	s->shaping = load_shaping(s->config);
+	if (s->shaping == NULL)
+		return EX_CONFIG;
 	if (!bind_listeners(r, s->config))
 		return complain(EX_UNAVAILABLE);
 	enum err err = become_user(s->config);

@@ -5,6 +5,7 @@
 #include "policy/limits.h"
 #include "policy/throttle.h"
 #include "queue/id.h"
+#include "queue/shaping.h"
 
 #include <sys/resource.h>
 
@@ -25,6 +26,14 @@ struct tls_context *server_tls(struct server *server)
 	struct tls_context *tls = server->tls != NULL ? tls_context_ref(server->tls) : NULL;
 	pthread_mutex_unlock(&server->settings_lock);
 	return tls;
+}
+
+struct shaping *server_shaping(struct server *server)
+{
+	pthread_mutex_lock(&server->settings_lock);
+	struct shaping *shaping = server->shaping != NULL ? shaping_ref(server->shaping) : NULL;
+	pthread_mutex_unlock(&server->settings_lock);
+	return shaping;
 }
 
 static struct view ip_bytes(const struct net_address *address)

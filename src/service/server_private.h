@@ -21,17 +21,21 @@ struct dispatcher;
 struct login_throttle;
 struct receive_loop;
 struct signing;
+struct shaping;
+struct streams;
 
 struct server {
-	pthread_mutex_t settings_lock; /* over config and tls: replaced by a reload */
+	pthread_mutex_t settings_lock; /* over config, tls and shaping: replaced by a reload */
 	struct config *config;
 	struct tls_context *tls; /* of the listeners; NULL: none */
+	struct shaping *shaping; /* rules for the sites that we send to */
 
 	struct store *store;
 	struct worker_pool *workers; /* bodies, mailboxes */
 	struct worker_pool *password_workers;
 	struct domains *domains;
 	struct signing *signing; /* DKIM's keys */
+	struct streams *streams; /* deliver thread, once it runs */
 	struct memory_budget body_memory;
 	_Atomic uint64_t last_message_id;
 
@@ -63,6 +67,7 @@ static inline void server_job_ended(struct server *server)
 /* The settings in force, referenced: the caller unrefs. Any thread. */
 struct config *server_config(struct server *server);
 struct tls_context *server_tls(struct server *server);
+struct shaping *server_shaping(struct server *server); /* NULL: none (tests) */
 /* Counts a connection against the limits; false: *ret_reply says why not (421 …) and nothing was counted. Any thread. */
 bool server_connection_open(struct server *server, const struct net_address *peer, const struct config *config,
 	struct smtp_reply *ret_reply);

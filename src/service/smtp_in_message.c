@@ -8,6 +8,7 @@
 #include "mail/tls_required.h"
 #include "queue/id.h"
 #include "service/smtp_in_private.h"
+#include "service/streams.h"
 
 #include <string.h>
 
@@ -54,6 +55,7 @@ enum err smtp_in_header_known(struct smtp_in *session, struct view header)
 	struct message_wishes *wishes = &session->message->wishes;
 	if ((wishes->flags & QUEUE_REQUIRETLS) == 0 && tls_required_is_no(header))
 		wishes->flags |= QUEUE_TLS_OPTIONAL;
+	streams_choose(session->server, session->config, session->message, header);
 	if (!smtp_in_is_submission(session))
 		return ERR_OK;
 	bool has_date = false, has_message_id = false;

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "mail/scan.h"
 #include "service/dispatcher.h"
+#include "service/streams.h"
 #include "service/intake.h"
 #include "store/directory_store.h"
 #include "store/spool.h"
@@ -46,6 +47,7 @@ static void start(struct testing_server *t, bool is_first)
 	pthread_mutex_init(&s->limits_lock, NULL);
 	s->config = config_ref(t->config);
 	s->domains = domains_new();
+	s->streams = streams_new(s);
 	atomic_store(&s->body_memory.limit_bytes, (size_t)t->config->limits.body_memory_bytes);
 	t->loop = loop_new("test");
 	s->main_loop = t->loop;
@@ -58,6 +60,7 @@ static void start(struct testing_server *t, bool is_first)
 	uint64_t last_id = 0;
 	must(domains_load(s->domains, store_db(s->store)));
 	must(queue_store_last_id(store_db(s->store), &last_id));
+	must(streams_load(s->streams, store_db(s->store), clock_wall_ms()));
 	atomic_store(&s->last_message_id, last_id);
 	must(store_start(s->store));
 	s->workers = worker_pool_new(4, 1000);
@@ -74,6 +77,7 @@ static void stop(struct testing_server *t)
 	dispatcher_free(s->dispatcher);
 	store_close(s->store);
 	loop_free(t->loop);
+	streams_free(s->streams);
 	domains_free(s->domains);
 	config_unref(s->config);
 	pthread_mutex_destroy(&s->settings_lock);
