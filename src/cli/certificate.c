@@ -1,5 +1,7 @@
 #include "cli/certificate.h"
 
+#include "crypto/hash.h"
+
 #include "base/mem.h"
 
 /* OpenSSL has a type of this name. */
@@ -112,25 +114,49 @@ static int64_t unix_time(const ASN1_TIME *time)
 	return ASN1_TIME_to_tm(time, &broken) == 1 ? (int64_t)timegm(&broken) : 0;
 }
 
-enum err certificate_read(const char *path, const char *hostname, struct certificate_facts *ret)
+/* The first certificate of a PEM file; NULL with err_detail(). */
+static X509 *read_first(const char *path)
 {
 	BIO *file = BIO_new_file(path, "r");
 	X509 *certificate = file != NULL ? PEM_read_bio_X509(file, NULL, NULL, NULL) : NULL;
-	enum err err = ERR_OK;
+	BIO_free(file);
 	if (certificate == NULL) {
 		struct buf what = { 0 };
-		err = buf_append_format(&what, "read the certificate %s", path);
-		err = err == ERR_OK ? failed(buf_cstr(&what)) : err;
+		if (buf_append_format(&what, "read the certificate %s", path) == ERR_OK)
+			(void)failed(buf_cstr(&what));
 		buf_clear(&what);
-	} else {
-		*ret = (struct certificate_facts){
-			.not_before_s = unix_time(X509_get0_notBefore(certificate)),
-			.not_after_s = unix_time(X509_get0_notAfter(certificate)),
-			.self_signed = X509_self_signed(certificate, 0) == 1,
-			.names_host = X509_check_host(certificate, hostname, 0, 0, NULL) == 1,
-		};
 	}
+	return certificate;
+}
+
+enum err certificate_read(const char *path, const char *hostname, struct certificate_facts *ret)
+{
+	X509 *certificate = read_first(path);
+	if (certificate == NULL)
+		return ERR_TLS;
+	*ret = (struct certificate_facts){
+		.not_before_s = unix_time(X509_get0_notBefore(certificate)),
+		.not_after_s = unix_time(X509_get0_notAfter(certificate)),
+		.self_signed = X509_self_signed(certificate, 0) == 1,
+		.names_host = X509_check_host(certificate, hostname, 0, 0, NULL) == 1,
+	};
 	X509_free(certificate);
-	BIO_free(file);
+	return ERR_OK;
+}
+
+enum err certificate_key_hash(const char *path, struct buf *out)
+{
+	X509 *certificate = read_first(path);
+	if (certificate == NULL)
+		return ERR_TLS;
+	uint8_t *der = NULL, hash[HASH_BYTES];
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+	enum err err = len > 0 ? ERR_OK : failed("read the certificate's key");
+	if (err == ERR_OK)
+		hash_once(view_of(der, (size_t)len), hash);
+	for (size_t i = 0; i < sizeof hash && err == ERR_OK; i++)
+		err = buf_append_format(out, "%02x", hash[i]);
+	OPENSSL_free(der);
+	X509_free(certificate);
 	return err;
 }

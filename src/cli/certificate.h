@@ -16,4 +16,8 @@ struct certificate_facts {
 /* Reads the first certificate of a PEM file. */
 enum err certificate_read(const char *path, const char *hostname, struct certificate_facts *ret) MUST_CHECK;
 
+/* The SHA-256 of the public key (its SubjectPublicKeyInfo) of a PEM file's first certificate, in hexadecimal: the data of a TLSA record
+ * "3 1 1" (RFC 6698 §2.1, RFC 7671 §5.1). */
+enum err certificate_key_hash(const char *path, struct buf *out) MUST_CHECK;
+
 #endif

@@ -23,6 +23,8 @@ int cmd_account(int argc, char **argv);
 int cmd_alias(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_dkim(int argc, char **argv);
+int cmd_dns(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_domain(int argc, char **argv);
 int cmd_help(int argc, char **argv);
 int cmd_init(int argc, char **argv);
@@ -32,6 +34,7 @@ int cmd_send(int argc, char **argv);
 int cmd_sendmail(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_shaping(int argc, char **argv);
+int cmd_stream(int argc, char **argv);
 int cmd_trace(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 

@@ -240,6 +240,8 @@ struct config_dns {
 	const char *const *servers; /* "127.0.0.1@5353" */
 	const char *trust_anchor_file; /* NULL: default */
 	uint32_t timeout_ms;
+	size_t block_list_count;
+	const char *const *block_lists; /* zones that `postrider doctor` asks about our addresses */
 };
 
 struct config_log {

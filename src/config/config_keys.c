@@ -445,6 +445,10 @@ static const struct config_key keys[] = {
 	{ "dns", "timeout", "20s", MS32(config, dns.timeout_ms, 100, 10 * MINUTE),
 	  .what = "time for one question" },
 
+	{ "dns", "block_lists", NULL, TEXTS(config, dns.block_lists, dns.block_list_count), .check = config_check_hostname,
+	  .default_note = "none", .example = "zen.spamhaus.org",
+	  .what = "block lists that `postrider doctor` asks about our addresses" },
+
 	{ "log", "to", "stderr", CHOICE(enum log_target, config, log.target, log_targets),
 	  .what = "stderr, syslog or journald" },
 	{ "log", "format", "logfmt", CHOICE(enum log_format, config, log.format, log_formats),
