@@ -38,6 +38,7 @@
  *                                                             "activated_ms", "retired_ms", "name", "record"}]}   (never the private half)
  *   dkim.activate | retire | remove
  *                                  domain, selectors       → {"keys": [key]}
+ *   stream.sent                    days?                   → {"today": day, "sent": [{"egress", "day", "messages"}]}     (days since 1970, UTC)
  * Arguments that a command does not know are errors, so that a misspelt filter never means "everything".
  */
 #ifndef SERVICE_ADMIN_H
