@@ -322,7 +322,7 @@ enum streams_answer streams_pick_egress(struct streams *streams, const struct co
 		may &= limiter_may_send(found[i], now_ms, &send_ms);
 		weights[i] = may ? e->weight : 0;
 		int64_t again_ms = connect_ms > send_ms ? connect_ms : send_ms;
-		if (!may && again_ms < ret->again_ms) {
+		if (!may && (again_ms < ret->again_ms || ret->reason[0] == '\0')) {
 			ret->again_ms = again_ms;
 			snprintf(ret->reason, sizeof ret->reason, "451 4.7.0 Egress address %.60s: %.150s", e->name,
 				found[i]->reason[0] != '\0' ? found[i]->reason : "its limits are reached");
