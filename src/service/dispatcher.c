@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "service/smarthosts.h"
 #include "service/streams.h"
 
 #include <signal.h>
@@ -327,8 +328,10 @@ struct dispatcher *dispatcher_new(struct server *server)
 			.loop = d->loop, .resolver = d->resolver, .found = dispatcher_route_found, .owner = d });
 		configure_routes(d);
 		streams_start(server->streams, d);
+		d->https = https_new(d->loop);
+		d->smarthosts = smarthosts_new(server, d->loop, d->https);
 	}
-	if (d->resolver == NULL) {
+	if (d->resolver == NULL || d->https == NULL) {
 		dispatcher_free(d);
 		return NULL;
 	}
@@ -383,6 +386,8 @@ void dispatcher_free(struct dispatcher *dispatcher)
 		if (d->routes != NULL)
 			dispatcher_forget_waiting(d);
 		domain_routes_free(d->routes);
+		smarthosts_free(d->smarthosts);
+		https_free(d->https);
 		loop_timer_clear(&d->load_timer);
 		loop_timer_clear(&d->unblock_timer);
 		loop_timer_clear(&d->retry_timer);

@@ -2,12 +2,14 @@
 #ifndef SERVICE_DISPATCHER_PRIVATE_H
 #define SERVICE_DISPATCHER_PRIVATE_H
 
+#include "net/https.h"
 #include "net/resolver.h"
 #include "queue/destination.h"
 #include "service/dispatcher.h"
 #include "service/domain_routes.h"
 
 struct remote;
+struct smarthosts;
 
 enum outcome_kind {
 	OUTCOME_NONE,
@@ -68,6 +70,8 @@ struct dispatcher {
 	struct resolver *resolver;
 	struct domain_routes *routes;
 	struct tls_context *tls_may, *tls_verify;
+	struct https *https; /* policies, access tokens */
+	struct smarthosts *smarthosts;
 	struct destination_table *destinations;
 
 	struct message **buckets; /* active messages by id */

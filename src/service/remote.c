@@ -31,7 +31,7 @@ struct view remote_host_text(const struct remote *remote)
 	return view_of(text, n > 0 && (size_t)n < sizeof text ? (size_t)n : 0);
 }
 
-static void close_session(struct remote *remote)
+void remote_close_session(struct remote *remote)
 {
 	stream_free(remote->stream);
 	remote->stream = NULL;
@@ -66,7 +66,7 @@ static bool may_go_without_tls(const struct remote *remote)
 static void next_after_failure(struct remote *remote)
 {
 	remote_transaction_clear(remote);
-	close_session(remote);
+	remote_close_session(remote);
 	remote_next_address(remote);
 }
 
@@ -91,6 +91,8 @@ static void session_failed(struct remote *remote, const struct smtp_sender_event
 		return;
 	}
 	note_reason(remote, event);
+	if (remote_login_refused(remote, event))
+		return;
 	if (event->stage == SMTP_STAGE_GREETING && !event->made_here && event->reply.code == 521)
 		remote->refusing_hosts++; /* "does not accept mail" (RFC 7504) */
 	/* Stage QUIT: the transaction had not begun when the server hung up. */
@@ -126,8 +128,9 @@ void remote_lost_before_begin(struct remote *remote, const char *reason)
 static void start_tls(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
-	bool verify = remote->smarthost != NULL ? remote->smarthost->verify
-						: remote->config->delivery.tls == CONFIG_TLS_VERIFY;
+	struct tls_context *context = remote->smarthost != NULL     ? remote->login.tls
+		: remote->config->delivery.tls == CONFIG_TLS_VERIFY ? d->tls_verify
+								    : d->tls_may;
 	char name[256];
 	/* An address literal is known to TLS without its brackets. */
 	bool is_literal = remote->host.len > 0 && remote->host.ptr[0] == '[';
@@ -135,7 +138,7 @@ static void start_tls(struct remote *remote)
 	struct view host = is_literal ? view_from_cstr(ip.text) : remote->host;
 	snprintf(name, sizeof name, "%.*s", VIEW_ARG(view_sub(host, 0, 255)));
 	remote->handshaking = true;
-	stream_start_tls(remote->stream, verify ? d->tls_verify : d->tls_may, name, TLS_HANDSHAKE_MS);
+	stream_start_tls(remote->stream, context, name, TLS_HANDSHAKE_MS);
 }
 
 void remote_write_output(struct remote *remote)
@@ -156,6 +159,7 @@ static void handle(struct remote *remote, const struct smtp_sender_event *event)
 		start_tls(remote);
 		break;
 	case SMTP_SENDER_READY:
+		remote_login_ready(remote);
 		remote_ready(remote);
 		break;
 	case SMTP_SENDER_BODY:
@@ -308,7 +312,7 @@ static void on_tls_done(void *owner, enum err err)
 	remote_set_reason(
 		remote, "454 4.7.5 TLS with %.*s failed: %s", VIEW_ARG(remote_host_text(remote)), err_detail());
 	LOG(LOG_LEVEL_INFO, "tls-failed", LOG_TEXT("host", remote_host_text(remote)), LOG_CSTR("reason", err_detail()));
-	close_session(remote);
+	remote_close_session(remote);
 	if (may_go_without_tls(remote)) {
 		/* Opportunistic TLS (RFC 7435): what can't be encrypted is sent in clear rather than not at all. */
 		remote->without_tls = true;
@@ -335,12 +339,7 @@ static void make_engine(struct remote *remote)
 	options.ehlo_name = view_from_cstr(remote->config->delivery.ehlo_name);
 	options.tls = tls_wanted(remote);
 	options.tls_active = smarthost != NULL && smarthost->tls == CONFIG_SMARTHOST_IMPLICIT;
-	if (smarthost != NULL && smarthost->login != NULL) {
-		options.has_login = true;
-		options.user = view_from_cstr(smarthost->login);
-		options.password = view_from_cstr(smarthost->password);
-		options.login_without_tls = smarthost->tls == CONFIG_SMARTHOST_CLEAR;
-	}
+	remote_login_options(remote, &options);
 	remote->engine = smtp_sender_new(&options, loop_now_ms(remote->dispatcher->loop));
 }
 

@@ -28,6 +28,7 @@ void remote_free(struct remote *remote)
 	loop_timer_clear(&remote->idle_timer);
 	stream_free(remote->stream);
 	smtp_sender_free(remote->engine);
+	remote_login_clear(remote);
 	remote_set_proven(remote, false);
 	destination_idle_remove(d->destinations, remote->destination, &remote->idle_link);
 	list_remove(&remote->link);
@@ -80,6 +81,8 @@ void remote_give_up(struct remote *remote)
 	struct destination *destination = remote->destination;
 	if (remote->reason[0] == '\0')
 		remote_set_reason(remote, "451 4.4.1 No mail host could be reached");
+	if (remote_login_fall_back(remote))
+		return;
 	if (remote->refusing_hosts > 0 && remote->refusing_hosts == remote->connects && remote->smarthost == NULL) {
 		remote_fail(remote, remote->reason);
 		return;
@@ -222,15 +225,6 @@ static void use_hosts(struct remote *remote)
 	remote->host_count = hosts.count;
 }
 
-static void use_smarthost(struct remote *remote, struct view name)
-{
-	remote->smarthost = config_smarthost_named(remote->config, name);
-	if (remote->smarthost == NULL)
-		return;
-	remote->hosts[0] = view_from_cstr(remote->smarthost->host);
-	remote->host_count = 1;
-}
-
 void remote_open(struct dispatcher *dispatcher, struct delivery *delivery)
 {
 	struct remote *remote = mem_alloc(sizeof *remote);
@@ -249,13 +243,9 @@ void remote_open(struct dispatcher *dispatcher, struct delivery *delivery)
 	if (delivery->route != NULL) {
 		remote->route = domain_route_ref(delivery->route);
 		use_hosts(remote);
-	} else {
-		use_smarthost(remote, delivery->way.smarthost);
-	}
-	if (remote->host_count > 0) {
 		remote->no_address_is_final = true;
 		remote_next_address(remote);
-	} else {
+	} else if (!remote_login_open(remote, delivery->way.smarthost)) {
 		remote_set_reason(remote, "451 4.3.5 The smart host is not in the configuration any more");
 		remote_give_up(remote);
 	}

@@ -10,6 +10,18 @@
 
 #define REMOTE_ADDRESSES_MAX 16u
 
+/* Of a smart host: remote_login.c. */
+struct remote_login {
+	const struct config_smarthost
+		*first; /* the one that the delivery is for; `smarthost` may be one of its fallbacks */
+	uint64_t tried; /* bits: the first and its fallbacks, in their order */
+	struct oauth_wait *wait;
+	struct buf token; /* access token; the engine borrows it */
+	bool renewed; /* the server refused the first one */
+	uint8_t nonce[18];
+	struct tls_context *tls; /* referenced */
+};
+
 struct remote {
 	struct list link; /* in dispatcher->remotes */
 	struct list idle_link; /* in destination->idle */
@@ -17,6 +29,7 @@ struct remote {
 	struct destination *destination;
 	struct config *config; /* as it was when the connection was opened */
 	const struct config_smarthost *smarthost; /* in config; NULL: MX */
+	struct remote_login login;
 	struct domain_route *route; /* by which it was opened: of its first delivery's domain; NULL: a smart host */
 	struct delivery *delivery; /* what it is to carry, or carries */
 
@@ -99,6 +112,22 @@ void remote_settle(struct remote *remote);
 void remote_ready(struct remote *remote);
 /* The session ended before the delivery's transaction began: another host, or another connection. */
 void remote_lost_before_begin(struct remote *remote, const char *reason);
+
+/* Whatever was said so far is over; the next address, or the next try with this one, begins anew. */
+void remote_close_session(struct remote *remote);
+
+/* remote_login.c */
+/* Tries the smart host of that name, or one of its fallbacks while it is in trouble: remote_connect() follows. False: there is none of that name. */
+bool remote_login_open(struct remote *remote, struct view name);
+/* The one at hand can't be reached, or turned us away: true if another is tried, and nothing is given up yet. */
+bool remote_login_fall_back(struct remote *remote);
+/* The login as the engine wants it; what it points to belongs to the connection. */
+void remote_login_options(struct remote *remote, struct smtp_sender_options *options);
+/* It took our login, or wanted none. */
+void remote_login_ready(struct remote *remote);
+/* The session failed: puts a refused login into words. True if it is tried once more, with a new access token. */
+bool remote_login_refused(struct remote *remote, const struct smtp_sender_event *event);
+void remote_login_clear(struct remote *remote);
 
 /* remote_send.c */
 void remote_begin(struct remote *remote);
