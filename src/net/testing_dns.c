@@ -29,6 +29,20 @@ static size_t read_name(const uint8_t *packet, size_t len, char *ret, size_t roo
 	return at + 5 <= len ? at + 5 : 0;
 }
 
+static size_t write_name(const char *name, uint8_t *to)
+{
+	size_t len = 0;
+	struct view rest = view_from_cstr(name), label;
+	while (view_split(&rest, '.', &label)) {
+		assert_in_range(label.len, 1, 63);
+		to[len++] = (uint8_t)label.len;
+		memcpy(to + len, label.ptr, label.len);
+		len += label.len;
+	}
+	to[len++] = 0;
+	return len;
+}
+
 static size_t put_record(uint8_t *to, uint16_t type, const char *text)
 {
 	/* The name is the question's; class IN, TTL 0. */
@@ -37,6 +51,11 @@ static size_t put_record(uint8_t *to, uint16_t type, const char *text)
 	if (type == DNS_TYPE_A) {
 		assert_int_equal(inet_pton(AF_INET, text, data), 1);
 		len = 4;
+	} else if (type == DNS_TYPE_AAAA) {
+		assert_int_equal(inet_pton(AF_INET6, text, data), 1);
+		len = 16;
+	} else if (type == DNS_TYPE_PTR) {
+		len = write_name(text, data);
 	} else {
 		len = strlen(text);
 		assert_true(len < 256);

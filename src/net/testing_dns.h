@@ -9,7 +9,7 @@
 
 struct testing_dns {
 	char server[32]; /* "127.0.0.1@port" */
-	/* The text of a TXT record, or the address of an A record; NULL: there is none of that type; "": SERVFAIL. On the server's thread. */
+	/* The text of a TXT record, the address of an A or AAAA record, the name of a PTR record; NULL: there is none of that type; "": SERVFAIL. On the server's thread. */
 	const char *(*answer)(void *owner, const char *name, uint16_t type);
 	void *owner;
 	_Atomic unsigned questions;

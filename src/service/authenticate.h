@@ -19,6 +19,7 @@
 #include "net/address.h"
 #include "policy/auth_policy.h"
 #include "service/intake_tap.h"
+#include "service/iprev.h"
 #include "service/message.h"
 
 struct authentication_signature {
@@ -49,5 +50,37 @@ struct authentication_facts {
 
 	struct auth_decision decision; /* what we do, and why not what the policy asks for */
 };
+
+struct authenticate;
+struct config;
+struct dkim_keys;
+
+struct authenticate_options {
+	struct loop *loop;
+	struct resolver *resolver;
+	struct dkim_keys *keys; /* of the loop */
+	const struct config *config; /* outlives the object */
+	const struct queue_message *envelope; /* outlives the object */
+	struct net_address client;
+	struct view helo; /* copied */
+	struct iprev *iprev; /* of the session: outlives the object */
+};
+
+/* Begins with the look-ups that the envelope allows. Never NULL. */
+struct authenticate *authenticate_new(const struct authenticate_options *options);
+/* Cancels what is open. NULL is fine. */
+void authenticate_free(struct authenticate *authenticate);
+struct intake_tap *authenticate_tap(struct authenticate *authenticate);
+/* Behind the end of the body: done() is called once, now or later from the loop, unless the object is freed first. */
+void authenticate_finish(struct authenticate *authenticate, void (*done)(void *owner), void *owner);
+/* The session's iprev is finished. */
+void authenticate_iprev_finished(struct authenticate *authenticate);
+
+/* Both once it is done. */
+const struct authentication_facts *authenticate_facts(const struct authenticate *authenticate);
+/* Appends our Authentication-Results field. */
+enum err authenticate_format(const struct authenticate *authenticate, struct buf *out) MUST_CHECK;
+/* Appends "pass example.org, fail example.net": each signature in a word or two, for log and trace. */
+enum err authenticate_describe_signatures(const struct authentication_facts *facts, struct buf *out) MUST_CHECK;
 
 #endif

@@ -20,6 +20,11 @@ struct mailbox_job {
 	char detail[300];
 };
 
+static bool is_quarantined(const struct delivery *delivery)
+{
+	return (delivery->recipients[0].recipient->flags & QUEUE_QUARANTINE) != 0;
+}
+
 static void write_mail(struct worker_job *work)
 {
 	struct mailbox_job *job = (struct mailbox_job *)(void *)work;
@@ -35,6 +40,8 @@ static void write_mail(struct worker_job *work)
 		.front = buf_view(&job->front),
 		.body_fd = -1,
 	};
+	if (is_quarantined(delivery))
+		out.subfolder = job->config->authentication.quarantine_folder;
 	uint64_t size = 0;
 	/* What a report may have read of a spooled body belongs to the other thread. */
 	if (m->spool[0] == '\0')
@@ -54,7 +61,10 @@ static void finish(struct delivery *delivery, enum err err, const char *detail)
 	struct dispatcher *d = delivery->dispatcher;
 	struct destination *destination = delivery->destination;
 	if (err == ERR_OK) {
-		delivery_set_all(delivery, OUTCOME_DELIVERED, VIEW("250 2.0.0 Delivered to the mailbox"), VIEW_NONE);
+		delivery_set_all(delivery, OUTCOME_DELIVERED,
+			is_quarantined(delivery) ? VIEW("250 2.0.0 Delivered to the mailbox's folder for junk")
+						 : VIEW("250 2.0.0 Delivered to the mailbox"),
+			VIEW_NONE);
 	} else {
 		struct buf reply = { 0 };
 		/* Whatever keeps a mailbox from being written is the operator's to mend: never a bounce before its time. */

@@ -9,6 +9,8 @@
 
 #define CHUNK_BYTES 65536u
 #define NAME_MAX_BYTES 255u
+#define FOLDER_NAME_MAX_BYTES 200u
+#define SUBSCRIPTIONS_MAX_BYTES (1024u * 1024)
 
 static enum err append_name(struct buf *out, struct view part)
 {
@@ -89,6 +91,68 @@ static enum err make_maildir(const char *folder)
 		if (err != ERR_OK)
 			return err;
 	}
+	return ERR_OK;
+}
+
+static bool is_folder_name(const char *name)
+{
+	struct view v = view_from_cstr(name);
+	for (size_t i = 0; i < v.len; i++)
+		if (!ascii_is_printable(v.ptr[i]) || v.ptr[i] == '/' || v.ptr[i] == '.' || v.ptr[i] == '~')
+			return false;
+	return v.len > 0 && v.len <= FOLDER_NAME_MAX_BYTES;
+}
+
+static bool is_subscribed(int fd, const char *name)
+{
+	struct buf text = { 0 };
+	struct view rest, line;
+	bool found = false;
+	ssize_t n = 1;
+	while (n > 0 && text.len < SUBSCRIPTIONS_MAX_BYTES && buf_reserve(&text, CHUNK_BYTES) == ERR_OK) {
+		n = read(fd, text.ptr + text.len, CHUNK_BYTES);
+		text.len += n > 0 ? (size_t)n : 0;
+	}
+	rest = buf_view(&text);
+	while (!found && view_split(&rest, '\n', &line))
+		found = view_eq(view_trim(line), view_from_cstr(name));
+	buf_clear(&text);
+	return found;
+}
+
+/* Mail programs show the folders that are subscribed to: one name a line, as Dovecot and others keep it. That it can't be written is no reason
+ * to keep the mail back. */
+static void subscribe(const char *mailbox, const char *name)
+{
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof path, "%s/subscriptions", mailbox);
+	if (n < 0 || (size_t)n >= sizeof path)
+		return;
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (!is_subscribed(fd, name) && dprintf(fd, "%s\n", name) > 0)
+		(void)fdatasync(fd);
+	close(fd);
+}
+
+/* Maildir++: ".Junk" beside new and cur, with an empty file that says what it is. */
+static enum err make_subfolder(const char *mailbox, const char *name, char ret_path[PATH_MAX])
+{
+	char mark[PATH_MAX];
+	int a = snprintf(ret_path, PATH_MAX, "%s/.%s", mailbox, name);
+	int b = snprintf(mark, sizeof mark, "%s/.%s/maildirfolder", mailbox, name);
+	if (a < 0 || b < 0 || a >= PATH_MAX || (size_t)b >= sizeof mark)
+		return err_set(ERR_LIMIT, "the mailbox's path is too long: %s", mailbox);
+	bool is_there = access(mark, F_OK) == 0;
+	enum err err = make_maildir(ret_path);
+	if (err != ERR_OK || is_there)
+		return err;
+	int fd = open(mark, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return failed("create", mark);
+	close(fd);
+	subscribe(mailbox, name);
 	return ERR_OK;
 }
 
@@ -213,13 +277,19 @@ enum err maildir_deliver(const struct maildir_message *message)
 {
 	enum err err = make_maildir(message->folder);
 	struct buf name = { 0 };
-	char from[PATH_MAX], to[PATH_MAX], folder[PATH_MAX];
+	char subfolder[PATH_MAX], from[PATH_MAX], to[PATH_MAX], folder[PATH_MAX];
+	const char *base = message->folder;
+	if (err == ERR_OK && message->subfolder != NULL) {
+		base = subfolder;
+		err = make_subfolder(
+			message->folder, is_folder_name(message->subfolder) ? message->subfolder : "Junk", subfolder);
+	}
 	if (err == ERR_OK)
 		err = format_name(message, &name);
 	if (err == ERR_OK) {
-		int a = snprintf(from, sizeof from, "%s/tmp/%s", message->folder, buf_cstr(&name));
-		int b = snprintf(to, sizeof to, "%s/new/%s", message->folder, buf_cstr(&name));
-		int c = snprintf(folder, sizeof folder, "%s/new", message->folder);
+		int a = snprintf(from, sizeof from, "%s/tmp/%s", base, buf_cstr(&name));
+		int b = snprintf(to, sizeof to, "%s/new/%s", base, buf_cstr(&name));
+		int c = snprintf(folder, sizeof folder, "%s/new", base);
 		if (a < 0 || b < 0 || c < 0 || (size_t)a >= sizeof from || (size_t)b >= sizeof to)
 			err = err_set(ERR_LIMIT, "the mailbox's path is too long: %s", message->folder);
 	}

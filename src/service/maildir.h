@@ -12,6 +12,9 @@ enum err maildir_path(const char *mail_folder, struct view mailbox, struct buf *
 
 struct maildir_message {
 	const char *folder; /* from maildir_path() */
+	/* A folder of the mailbox (Maildir++ ".Junk"): NULL is the inbox. When it is made, it is also subscribed to. A name that could not be one
+	 * ('/', '.', control characters, beyond ASCII) counts as "Junk". */
+	const char *subfolder;
 	const char *hostname; /* ours: part of the unique name */
 	const char *
 		id; /* queue id: with the index it makes the name, so that a repeat after a crash finds the same file */

@@ -370,6 +370,67 @@ static void full_disk(void **state)
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void assert_text(const char *name, const char *want)
+{
+	char file[512];
+	struct buf got = { 0 };
+	snprintf(file, sizeof file, "%s/%s", mailbox, name);
+	read_file(file, &got);
+	assert_string_equal(buf_cstr(&got), want);
+	buf_clear(&got);
+}
+
+static void junk_has_its_folder(void **state)
+{
+	(void)state;
+	char name[256];
+	struct maildir_message m = example();
+	m.subfolder = "Junk";
+	deliver(&m);
+	assert_int_equal(files_in("new", name), 0);
+	assert_int_equal(files_in(".Junk/new", name), 1);
+	assert_int_equal(files_in(".Junk/tmp", name), 0);
+	assert_text(".Junk/maildirfolder", "");
+	assert_text("subscriptions", "Junk\n");
+	/* Who does not want to see it any more is not made to. */
+	assert_int_equal(truncate(path("", "subscriptions"), 0), 0);
+	m.index = 4;
+	deliver(&m);
+	assert_int_equal(files_in(".Junk/new", name), 2);
+	assert_text("subscriptions", "");
+}
+
+static void junk_is_subscribed_once(void **state)
+{
+	(void)state;
+	struct maildir_message m = example();
+	deliver(&m);
+	int fd = open(path("", "subscriptions"), O_WRONLY | O_CREAT, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "V\t2\n\nJunk\nSent\n", 15), 15);
+	close(fd);
+	m.subfolder = "Junk";
+	deliver(&m);
+	assert_text("subscriptions", "V\t2\n\nJunk\nSent\n");
+	m.subfolder = "Spam mail";
+	deliver(&m);
+	assert_text("subscriptions", "V\t2\n\nJunk\nSent\nSpam mail\n");
+}
+
+static void odd_folders_are_junk(void **state)
+{
+	(void)state;
+	static const char *const names[] = { "", ".", "..", "../x", "a/b", "a.b", "J\nx", "\xc3\xa4" };
+	char name[256];
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		struct maildir_message m = example();
+		m.index = (uint32_t)i;
+		m.subfolder = names[i];
+		deliver(&m);
+		assert_int_equal(files_in(".Junk/new", name), i + 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +443,9 @@ int main(void)
 		CASE(no_links),
 		CASE(failures),
 		CASE(full_disk),
+		CASE(junk_has_its_folder),
+		CASE(junk_is_subscribed_once),
+		CASE(odd_folders_are_junk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,13 @@
 #include "service/receive.h"
 
 #include "base/mem.h"
+#include "mailauth/dkim_keys.h"
 #include "net/listener.h"
+#include "net/resolver.h"
 
 #include <stdio.h>
+
+#define DKIM_KEYS 512u
 
 static void *run(void *arg)
 {
@@ -32,6 +36,24 @@ static void force_now(struct loop_task *task)
 	smtp_in_close_all(LIST_ENTRY(task, struct receive_loop, force_task));
 }
 
+struct resolver *receive_resolver(struct receive_loop *receiver)
+{
+	if (receiver->resolver != NULL)
+		return receiver->resolver;
+	struct config *config = server_config(receiver->server);
+	struct resolver_options options = {
+		.server_count = config->dns.server_count,
+		.servers = config->dns.servers,
+		.trust_anchor_file = config->dns.trust_anchor_file,
+		.timeout_ms = config->dns.timeout_ms,
+	};
+	receiver->resolver = resolver_new(receiver->loop, &options);
+	if (receiver->dkim_keys == NULL)
+		receiver->dkim_keys = dkim_keys_new(DKIM_KEYS);
+	config_unref(config);
+	return receiver->resolver;
+}
+
 enum err receive_init(struct receive_loop *receiver, struct server *server, unsigned number, size_t socket_count,
 	const struct bound_socket *sockets)
 {
@@ -44,6 +66,9 @@ enum err receive_init(struct receive_loop *receiver, struct server *server, unsi
 	receiver->loop = loop_new(name);
 	if (receiver->loop == NULL)
 		return ERR_IO;
+	/* What is wrong with the DNS settings is told at start, not when mail comes in. */
+	if (server->config->authentication.enabled && receive_resolver(receiver) == NULL)
+		return ERR_CONFIG;
 	receiver->point_count = socket_count;
 	receiver->points = mem_alloc_array(socket_count, sizeof *receiver->points);
 	for (size_t i = 0; i < socket_count; i++)
@@ -93,6 +118,8 @@ void receive_clear(struct receive_loop *receiver)
 		return;
 	stop_accepting(receiver);
 	smtp_in_close_all(receiver);
+	resolver_free(receiver->resolver);
+	dkim_keys_free(receiver->dkim_keys);
 	loop_free(receiver->loop);
 	mem_free(receiver->points);
 	*receiver = (struct receive_loop){ 0 };

@@ -22,5 +22,7 @@ void receive_force(struct receive_loop *receiver);
 /* Ends the thread: nothing of it may be under way any more. */
 void receive_join(struct receive_loop *receiver);
 void receive_clear(struct receive_loop *receiver);
+/* The loop's resolver, made when it is first needed. NULL, with err_detail(), if that can't be done. On the loop's thread. */
+struct resolver *receive_resolver(struct receive_loop *receiver);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "net/listener.h"
+#include "service/authenticate.h"
 #include "store/spool.h"
 
 #include <pwd.h>
@@ -35,6 +36,7 @@ static void session_free(struct smtp_in *session)
 	smtp_in_lookup_cancel(session);
 	smtp_in_login_cancel(session);
 	smtp_in_transaction_clear(session);
+	iprev_free(session->iprev);
 	loop_timer_clear(&session->timer);
 	stream_free(session->stream);
 	smtp_receiver_free(session->engine);
@@ -103,6 +105,8 @@ void smtp_in_transaction_clear(struct smtp_in *session)
 	session->intake = NULL;
 	intake_body_free(session->body);
 	session->body = NULL;
+	authenticate_free(session->authenticate);
+	session->authenticate = NULL;
 	smtp_in_content_clear(session);
 	/* Between the end of the data and the commit the file is nobody else's. */
 	if (session->message != NULL && session->message->spool[0] != '\0')

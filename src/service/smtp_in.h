@@ -13,6 +13,9 @@ struct listen_point {
 	struct listener *listener;
 };
 
+struct dkim_keys;
+struct resolver;
+
 /* A thread with the sessions that live on it. */
 struct receive_loop {
 	struct server *server;
@@ -22,6 +25,9 @@ struct receive_loop {
 	size_t point_count;
 	struct listen_point *points;
 	struct list sessions;
+	/* For the verification of incoming mail; NULL until that is configured. */
+	struct resolver *resolver;
+	struct dkim_keys *dkim_keys;
 	struct loop_task stop_task;
 	struct loop_task force_task;
 };

@@ -195,10 +195,12 @@ static void recipient_found(struct smtp_in *session, const struct lookup *lookup
 	if (lookup->job.err != ERR_OK)
 		LOG(LOG_LEVEL_ERROR, "directory-failed", LOG_TEXT("to", lookup->address),
 			LOG_CSTR("reason", lookup->job.detail));
-	if (smtp_reply_is_positive(&reply))
+	if (smtp_reply_is_positive(&reply)) {
+		smtp_in_verify_begin(session);
 		smtp_in_answer(session, &reply);
-	else
+	} else {
 		refuse_recipient(session, lookup->address, &reply);
+	}
 }
 
 void smtp_in_on_rcpt(struct smtp_in *session, const struct smtp_event *event)

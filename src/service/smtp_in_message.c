@@ -7,6 +7,7 @@
 #include "mail/received.h"
 #include "mail/tls_required.h"
 #include "queue/id.h"
+#include "service/authenticate.h"
 #include "service/smtp_in_private.h"
 #include "service/streams.h"
 
@@ -77,6 +78,7 @@ static enum err format_head(struct smtp_in *session, struct buf *out)
 	struct received_trace trace = {
 		.helo = session->point->is_local ? smtp_in_client(session)
 						 : smtp_receiver_helo(session->engine, &is_ehlo),
+		.client_name = session->iprev != NULL ? iprev_name(session->iprev) : VIEW_NONE,
 		.client_address = session->point->is_local ? VIEW_NONE : view_from_cstr(ip.text),
 		.by = view_from_cstr(session->config->hostname),
 		.note = session->point->is_local ? smtp_in_client(session) : VIEW_NONE,
@@ -164,12 +166,15 @@ static void commit(struct smtp_in *session)
 	m->tls = message_keep(m, view_from_cstr(stream_tls_version(session->stream)));
 	session->last_message_id = m->envelope.id;
 	session->message = NULL;
+	authenticate_free(session->authenticate);
+	session->authenticate = NULL;
 	smtp_in_content_clear(session);
 	session->intake = intake_commit(session->server, session->receiver->loop, m, committed, session);
 }
 
 /* In this order. Each ends with smtp_in_step_done() or smtp_in_step_refuse(), now or later. */
 static void (*const steps[])(struct smtp_in *session) = {
+	smtp_in_verify,
 	smtp_in_sign,
 	commit,
 };

@@ -11,6 +11,8 @@
 #include "smtp/receiver.h"
 #include "store/directory_store.h"
 
+struct authenticate;
+struct iprev;
 struct lookup;
 struct login;
 
@@ -45,11 +47,13 @@ struct smtp_in {
 	struct lookup *lookup; /* under way for it */
 	struct login *login;
 	struct intake *intake;
+	struct iprev *iprev; /* of a stranger who had a recipient accepted */
 
 	/* One transaction: RSET, EHLO, STARTTLS and end of data destroy it. */
 	struct message *message; /* from MAIL on */
 	struct intake_body *body; /* from DATA on */
 	struct list taps; /* struct intake_tap */
+	struct authenticate *authenticate; /* a stranger's message: from the first recipient on */
 	struct smtp_in_header header;
 	bool is_header_known; /* smtp_in_header_known() was called */
 	struct buf added; /* fields that submitted mail has to have, and had not: known when its header section is */
@@ -84,6 +88,12 @@ void smtp_in_step_done(struct smtp_in *session);
 void smtp_in_step_refuse(struct smtp_in *session, const struct smtp_reply *reply);
 /* The header section is known (of a very long one, its start), the body may not be: before the taps see it. Once for each message. */
 enum err smtp_in_header_known(struct smtp_in *session, struct view header) MUST_CHECK;
+
+/* smtp_in_verify.c */
+/* A recipient was accepted: who is it that sends to him? Nothing is asked for those who only try addresses. */
+void smtp_in_verify_begin(struct smtp_in *session);
+/* A step. */
+void smtp_in_verify(struct smtp_in *session);
 
 /* smtp_in_signing.c: taps the message if it is to be signed; a step; the end of it. */
 void smtp_in_signing_begin(struct smtp_in *session);

@@ -97,6 +97,8 @@ class Postrider:
             "listen submission": {"address": f"{self.ip}:{self.submission_port}"},
             "listen submissions": {"address": f"{self.ip}:{self.submissions_port}"},
             "limits": {"connections_per_address": 1000},
+            # Most tests send as nobody in particular; those that are about it switch it on.
+            "authentication": {"enabled": False},
             "queue": {"retry_first": "300ms", "retry_max": "2s"},
             "delivery": {"port": lab.port(25), "ca_file": authority.ca, "connect_timeout": "5s", "idle": "500ms"},
         }
