@@ -20,6 +20,7 @@
 /* A server that is starting or stopping holds the lock without listening: worth a short wait. */
 #define BUSY_TRIES 20
 #define BUSY_WAIT_MS 250
+#define WAITING_EVERY_MS 500
 
 void admin_client_init(struct admin_client *client, const struct config *config)
 {
@@ -52,13 +53,24 @@ static enum err write_all(int fd, struct view bytes)
 	return ERR_OK;
 }
 
-static enum err read_line(int fd, struct buf *out)
+static void wait_for_input(const struct admin_client *client, int fd, int64_t since_ms)
 {
+	if (client->waiting == NULL)
+		return;
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+	while (poll(&poll_fd, 1, WAITING_EVERY_MS) == 0)
+		client->waiting(client->owner, clock_monotonic_ms() - since_ms);
+}
+
+static enum err read_line(const struct admin_client *client, int fd, struct buf *out)
+{
+	int64_t since_ms = clock_monotonic_ms();
 	for (;;) {
 		size_t seen = out->len;
 		enum err err = buf_reserve(out, 65536);
 		if (err != ERR_OK)
 			return err_set(err, "the server's answer is too long");
+		wait_for_input(client, fd, since_ms);
 		ssize_t n = read(fd, out->ptr + out->len, 65536);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -96,7 +108,7 @@ static enum err understand(struct view line, json_t **ret_result)
 	return err;
 }
 
-static enum err call_server(int fd, const json_t *request, json_t **ret_result)
+static enum err call_server(const struct admin_client *client, int fd, const json_t *request, json_t **ret_result)
 {
 	struct buf line = { 0 };
 	struct buf answer = { .max_bytes = ANSWER_MAX_BYTES };
@@ -107,7 +119,7 @@ static enum err call_server(int fd, const json_t *request, json_t **ret_result)
 	if (err == ERR_OK)
 		err = write_all(fd, buf_view(&line));
 	if (err == ERR_OK)
-		err = read_line(fd, &answer);
+		err = read_line(client, fd, &answer);
 	if (err == ERR_OK)
 		err = understand(buf_view(&answer), ret_result);
 	buf_clear(&line);
@@ -185,7 +197,7 @@ static enum err call_request(struct admin_client *client, const json_t *request,
 		}
 		err = local_socket_connect(buf_cstr(&path), &fd);
 		if (err == ERR_OK) {
-			err = call_server(fd, request, ret_result);
+			err = call_server(client, fd, request, ret_result);
 			close(fd);
 			break;
 		}

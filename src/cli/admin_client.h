@@ -12,6 +12,9 @@
 struct admin_client {
 	const struct config *config; /* borrowed */
 	struct store *store; /* once opened here */
+	void (*waiting)(void *owner,
+		int64_t elapsed_ms); /* called twice a second while the server's answer is awaited; NULL: not */
+	void *owner;
 };
 
 void admin_client_init(struct admin_client *client, const struct config *config);

@@ -26,12 +26,18 @@ static void print_recipient(const json_t *recipient, int64_t now_ms)
 	int64_t attempts = number(recipient, "attempts");
 	int64_t wait_ms = number(recipient, "due_at_ms") - now_ms;
 	printf("    to %s: %s", text(recipient, "address"), state);
+	if (json_is_true(json_object_get(recipient, "returning")))
+		printf(", to be returned");
 	if (attempts > 0)
 		printf(", tried %lld time%s", (long long)attempts, attempts == 1 ? "" : "s");
 	if (strcmp(state, "held") != 0 && wait_ms > 0)
 		printf(", next in %s", cli_duration(wait_ms).text);
 	else if (strcmp(state, "held") != 0)
 		printf(", due now");
+	if (json_object_get(recipient, "stream") != NULL)
+		printf(", stream %s", text(recipient, "stream"));
+	if (json_object_get(recipient, "smarthost") != NULL)
+		printf(", to smart host %s", text(recipient, "smarthost"));
 	putchar('\n');
 	if (json_object_get(recipient, "last_reply") != NULL) {
 		const char *host = text(recipient, "last_host");
@@ -97,9 +103,16 @@ void queue_print_summary(const json_t *summary, int64_t now_ms)
 		puts("The queue is empty.");
 		return;
 	}
-	printf("%lld message%s for %lld recipient%s (%lld deferred, %lld held), %s; the oldest came %s ago.\n",
+	if (json_is_false(json_object_get(summary, "complete"))) {
+		printf("More than %lld recipients wait; postrider queue summary counts them.\n", (long long)recipients);
+		return;
+	}
+	char suspended[48] = "";
+	if (number(summary, "suspended") > 0)
+		snprintf(suspended, sizeof suspended, ", %lld suspended", (long long)number(summary, "suspended"));
+	printf("%lld message%s for %lld recipient%s (%lld deferred, %lld held%s), %s; the oldest came %s ago.\n",
 		(long long)messages, messages == 1 ? "" : "s", (long long)recipients, recipients == 1 ? "" : "s",
-		(long long)number(summary, "deferred"), (long long)number(summary, "held"),
+		(long long)number(summary, "deferred"), (long long)number(summary, "held"), suspended,
 		cli_size((uint64_t)number(summary, "bytes")).text,
 		cli_duration(now_ms - number(summary, "oldest_ms")).text);
 }

@@ -30,6 +30,9 @@
  *   queue.suspend                  site | domain | stream, for_ms?, reason?      → suspension
  *   queue.resume                   site | domain | stream  → {"kind", "name", "was_suspended"}
  *   queue.suspensions                                      → {"suspensions": [{"kind", "name", "until_ms" or null, "reason"}]}
+ *   queue.live                                             → queue.suspensions', with {"at_ms", "accepted", "delivered", "deferred", "failed" (recipients
+ *                                     since start), "active_messages", "active_recipients", "connections", "destination_count", "destinations":
+ *                                     [{"name", "waiting", "connections", "connections_max", "blocked_ms", "reason"}]}   (running server only)
  * FILTER is any of: domain, site, sender, stream (texts), held, deferred, suspended (true); a recipient must match all that are given.
  *   dkim.new                       domain, private_keys, selector?
  *                                  → {"keys": [key], "ours": is it one of our domains}     (PEM texts, made by the caller: making one takes long)
@@ -59,6 +62,7 @@ struct admin_context {
 	const char *data_folder; /* for the header of a spooled message; NULL: leave that out */
 	const char *postmaster; /* config->postmaster: this account is not removed; NULL: none */
 	const struct config *config; /* knows the names of streams and smart hosts; NULL: any name will do */
+	bool is_running; /* a server asks, not the command line */
 	bool dkim_unchecked; /* new keys sign at once: config->dkim.check_published is off */
 };
 

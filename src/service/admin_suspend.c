@@ -135,6 +135,15 @@ static enum err queue_suspensions(struct admin_call *call)
 	return err;
 }
 
+/* A running server adds what it is doing (admin_live.c); a store without one has no answer. */
+static enum err queue_live(struct admin_call *call)
+{
+	if (!call->context->is_running)
+		return err_set(ERR_STATE,
+			"the server is not running: there is nothing to watch (postrider queue list shows what waits)");
+	return queue_suspensions(call);
+}
+
 /* clang-format off */
 #define TARGET { "site", ADMIN_TEXT, false }, { "domain", ADMIN_TEXT, false }, { "stream", ADMIN_TEXT, false }
 /* clang-format on */
@@ -144,5 +153,6 @@ const struct admin_command admin_suspend_commands[] = {
 		{ TARGET, { "for_ms", ADMIN_COUNT, false }, { "reason", ADMIN_TEXT, false } } },
 	{ "queue.resume", true, queue_resume, { TARGET } },
 	{ "queue.suspensions", false, queue_suspensions, { { 0 } } },
+	{ "queue.live", false, queue_live, { { 0 } } },
 };
 const size_t admin_suspend_command_count = sizeof admin_suspend_commands / sizeof admin_suspend_commands[0];

@@ -6,6 +6,7 @@
 #include "net/stream.h"
 #include "queue/id.h"
 #include "service/admin.h"
+#include "service/admin_live.h"
 #include "service/dispatcher.h"
 #include "service/signing.h"
 #include "service/signing_publisher.h"
@@ -45,6 +46,8 @@ struct control_job {
 	struct config *config;
 	json_t *request;
 	json_t *result;
+	struct dispatcher_status
+		*status; /* being asked for, before the rest is read from the store; NULL: none is wanted */
 	struct admin_effects effects;
 };
 
@@ -83,6 +86,7 @@ static void job_end(struct control_job *job)
 	json_decref(job->request);
 	json_decref(job->result);
 	admin_effects_clear(&job->effects);
+	mem_free(job->status);
 	config_unref(job->config);
 	list_remove(&job->link);
 	server_job_ended(job->server);
@@ -100,9 +104,13 @@ static enum err run_request(struct store_job *store_job, struct db *db)
 		.data_folder = store_folder(job->server->store),
 		.postmaster = job->config->postmaster,
 		.config = job->config,
+		.is_running = true,
 		.dkim_unchecked = !job->config->dkim.check_published,
 	};
-	return admin_run(db, &context, job->request, &job->result, &job->effects);
+	enum err err = admin_run(db, &context, job->request, &job->result, &job->effects);
+	if (err == ERR_OK && job->status != NULL)
+		admin_add_status(job->result, job->status, &job->server->totals);
+	return err;
 }
 
 static enum err load_domains(struct store_job *store_job, struct db *db)
@@ -168,6 +176,22 @@ static void request_done(struct store_job *store_job)
 	job_end(job);
 }
 
+static void submit(struct control_job *job)
+{
+	struct server *server = job->server;
+	if (admin_request_writes(job->request))
+		store_write(server->store, server->main_loop, &job->job);
+	else if (admin_request_scans(job->request))
+		store_scan(server->store, server->main_loop, &job->job);
+	else
+		store_read(server->store, server->main_loop, &job->job);
+}
+
+static void status_known(struct dispatcher_status *status)
+{
+	submit(status->owner);
+}
+
 static void start_request(struct control_session *session, struct view line)
 {
 	struct server *server = session->control->server;
@@ -187,12 +211,13 @@ static void start_request(struct control_session *session, struct view line)
 	job->job.done = request_done;
 	session->job = job;
 	server_job_started(server);
-	if (admin_request_writes(request))
-		store_write(server->store, server->main_loop, &job->job);
-	else if (admin_request_scans(request))
-		store_scan(server->store, server->main_loop, &job->job);
-	else
-		store_read(server->store, server->main_loop, &job->job);
+	if (admin_request_is_live(request)) {
+		job->status = mem_alloc(sizeof *job->status);
+		job->status->owner = job;
+		dispatcher_ask_status(server->dispatcher, server->main_loop, job->status, status_known);
+		return;
+	}
+	submit(job);
 }
 
 static size_t on_input(void *owner, struct view in)

@@ -180,6 +180,8 @@ static void take(struct loop_task *task)
 
 void dispatcher_take(struct dispatcher *dispatcher, struct message *message)
 {
+	atomic_fetch_add_explicit(&dispatcher->server->totals.accepted, message->envelope.recipient_count,
+		memory_order_relaxed);
 	message->dispatcher = dispatcher;
 	message->task.run = take;
 	list_init(&message->task.link);

@@ -80,6 +80,17 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 	trace_fields(delivery->dispatcher->server->store, LOG_LEVEL_INFO, q->id, events[r->outcome], count, fields);
 }
 
+static void count_outcome(struct server *server, enum outcome_kind outcome)
+{
+	struct server_totals *totals = &server->totals;
+	_Atomic uint64_t *total = outcome == OUTCOME_DELIVERED ? &totals->delivered
+		: outcome == OUTCOME_FAILED                    ? &totals->failed
+		: outcome == OUTCOME_DEFERRED                  ? &totals->deferred
+							       : NULL;
+	if (total != NULL)
+		atomic_fetch_add_explicit(total, 1, memory_order_relaxed);
+}
+
 /* Above all that this message's recipients had here, on disk still or settled. */
 static uint32_t next_index(const struct queue_message *q)
 {
@@ -245,6 +256,7 @@ void dispatcher_settle(struct delivery *delivery)
 		ASSERT(delivery->recipients[i].outcome != OUTCOME_NONE);
 		decide(delivery, &delivery->recipients[i], now_ms);
 		trace_outcome(delivery, &delivery->recipients[i], now_ms);
+		count_outcome(d->server, delivery->recipients[i].outcome);
 	}
 	struct settle *s = mem_alloc(sizeof *s);
 	list_init(&s->link);

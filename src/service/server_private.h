@@ -39,6 +39,11 @@ struct server {
 	struct memory_budget body_memory;
 	_Atomic uint64_t last_message_id;
 
+	struct server_totals {
+		_Atomic uint64_t accepted; /* recipients of messages that came in, and of our own DSNs */
+		_Atomic uint64_t delivered, failed, deferred; /* recipients, by what came of a try */
+	} totals; /* since start */
+
 	pthread_mutex_t limits_lock; /* over the three below */
 	struct connection_limits *connections; /* by client address */
 	struct connection_limits *local_connections; /* by user of this machine */
