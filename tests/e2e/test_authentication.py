@@ -477,5 +477,22 @@ def test_unknown_policies_wait_only_if_they_matter(rogue, world, lab):
     assert "dmarc=temperror" in words_of(rogue, about)
 
 
+def test_stop_while_a_verdict_is_awaited(make_postrider, lab, dns, world):
+    """The client is told to come again, or loses its connection; nothing is kept, and the end is clean."""
+    server_dns = ScriptedDns(lab, dns.ip, strip=True, script={"never.attack.example": silence})
+    try:
+        server = make_postrider(dns=None, domain="stops.example", config={**ON, "dns": {"servers": [server_dns.server]}, "stop_timeout": "2s"})
+        with Client(world.ip, server.ip, server.mx_port) as client:
+            client.envelope("bob@never.attack.example", "joe@stops.example")
+            client.expect(354, "DATA")
+            client.send(letter("never.attack.example", subject(), body="x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 30000) + b".\r\n")
+            base.wait_for(lambda: server.spool_files(), "the spool file")
+            server.stop()
+            assert client.closed()
+        assert not server.spool_files() and not server.mailbox("joe")
+    finally:
+        server_dns.close()
+
+
 def words_of(server, about):
     return {f"{m}={r}" for m, r, _, _ in results(server.wait_mail("joe", subject=about)[0], server.hostname)}
