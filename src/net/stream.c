@@ -284,6 +284,12 @@ void stream_close_after_write(struct stream *stream, uint32_t linger_ms)
 		finish_closing(stream);
 }
 
+void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *owner)
+{
+	stream->handler = handler;
+	stream->owner = owner;
+}
+
 void stream_free(struct stream *stream)
 {
 	if (stream == NULL)

@@ -35,6 +35,8 @@ struct stream *stream_accept(struct loop *loop, int fd, const struct stream_hand
 /* Starts connecting, from `source` if not NULL (port 0). connected() follows, within timeout_ms. */
 struct stream *stream_connect(struct loop *loop, const struct net_address *to, const struct net_address *source,
 	uint32_t timeout_ms, const struct stream_handler *handler, void *owner);
+/* Another owner from now on, also inside a handler call. */
+void stream_set_handler(struct stream *stream, const struct stream_handler *handler, void *owner);
 /* Closes at once (TLS: sends close_notify without waiting). Safe inside any handler call. NULL is fine. */
 void stream_free(struct stream *stream);
 

@@ -109,6 +109,7 @@ static enum tls_pkix classify(long result)
 	case X509_V_ERR_CERT_REJECTED:
 	case X509_V_ERR_CERT_REVOKED:
 	case X509_V_ERR_INVALID_CA:
+	case X509_V_ERR_DANE_NO_MATCH:
 		return TLS_PKIX_NOT_TRUSTED;
 	default:
 		return TLS_PKIX_FAILED;
@@ -150,12 +151,14 @@ static void look_at_dane(struct stream_tls *tls, X509 *certificate)
 		SSL_get0_dane_tlsa(tls->ssl, &usage, NULL, NULL, NULL, NULL) >= 0;
 	facts->dane_reason = "";
 	facts->dane = TLS_DANE_MISMATCH;
+	facts->dane_failure = TLS_PKIX_VERIFIED;
 	if (matched && usage == USAGE_EE) {
 		facts->dane = TLS_DANE_EE;
 	} else if (matched && usage == USAGE_TA) {
 		facts->dane = TLS_DANE_TA;
 		facts->dane_needs_names = X509_check_host(certificate, tls->server_name, 0, HOST_FLAGS, NULL) != 1;
 	} else {
+		facts->dane_failure = result != X509_V_OK ? classify(result) : TLS_PKIX_NOT_TRUSTED;
 		facts->dane_reason = result != X509_V_OK ? X509_verify_cert_error_string(result)
 							 : "no matching DANE TLSA records";
 	}
