@@ -313,20 +313,27 @@ static int run_test(int argc, char **argv)
 
 static int check(int argc, char **argv)
 {
+	const char *config_path = NULL;
 	bool json = false;
-	const struct option_spec options[] = { CLI_JSON_OPTION(&json) };
+	const struct option_spec options[] = { CLI_CONFIG_OPTION(&config_path), CLI_JSON_OPTION(&json) };
 	const struct usage usage = {
-		.synopsis = "postrider shaping check FILE [--json]",
-		.text = "Says whether a file of rules is fine, or what is wrong in it and what to write instead.\n",
+		.synopsis = "postrider shaping check [FILE] [--config FILE] [--json]",
+		.text = "Says whether a file of rules is fine, or what is wrong in it and what to write instead. "
+			"Without "
+			"FILE: that of\nthe configuration.\n",
 		.option_count = sizeof options / sizeof options[0],
 		.options = options,
 	};
 	struct option_list words;
-	int code = cli_options(&usage, argc, argv, 1, 1, &words);
+	struct config *config = NULL;
+	int code = cli_options(&usage, argc, argv, 0, 1, &words);
 	if (code >= 0)
 		return code;
+	if (words.count == 0 && (config = cli_load_config(config_path, &code)) == NULL)
+		return code;
+	const char *path = words.count > 0 ? words.items[0] : config->delivery.shaping;
 	struct buf errors = { 0 };
-	struct shaping *shaping = shaping_load(words.items[0], &errors);
+	struct shaping *shaping = shaping_load(path, &errors);
 	size_t sites = 0, rules = 0;
 	if (shaping != NULL)
 		shaping_count(shaping, &sites, &rules);
@@ -342,13 +349,18 @@ static int check(int argc, char **argv)
 		cli_print_json(out);
 		json_decref(out);
 	} else if (shaping != NULL) {
-		printf("%s is fine: %zu site%s, %zu rule%s\n", words.items[0], sites, sites == 1 ? "" : "s", rules,
-			rules == 1 ? "" : "s");
+		if (path != NULL)
+			printf("%s is fine: %zu site%s, %zu rule%s\n", path, sites, sites == 1 ? "" : "s", rules,
+				rules == 1 ? "" : "s");
+		else
+			puts("the configuration names no file of rules (`shaping` in section `delivery`): only the "
+			     "built-in ones hold");
 	} else {
 		print_errors(&errors);
 	}
 	code = shaping != NULL ? EX_OK : EX_DATAERR;
 	shaping_unref(shaping);
+	config_unref(config);
 	buf_clear(&errors);
 	return code;
 }
