@@ -1,7 +1,9 @@
 """Verification of incoming mail: SPF, DKIM, DMARC and the client's name, what is done about them, and what is written down. Messages are signed
 by python3-dkim, Authentication-Results read by python3-authres."""
+import contextlib
 import json
 import os
+import sqlite3
 import threading
 import time
 import uuid
@@ -202,6 +204,30 @@ def test_trace_tells_the_verdicts(here, world):
     fields = str(base.wait_for(told, "the trace")[0])
     for part in ("spf=fail", "dkim=none", "dmarc=fail", "policy=quarantine", "action=quarantine", "iprev=", f"author={author}"):
         assert part in fields or part.replace("=", "': '") in fields, fields
+
+
+def test_reports_learn_of_it(here, world):
+    """What was found out, and done, is counted for the domain that asks for reports: delivered, put into Junk and refused mail alike."""
+    domains = {p: world.domain("v=spf1 -all", f"v=DMARC1; p={p}; rua=mailto:reports@v1.example") for p in ("none", "quarantine", "reject")}
+    with Client(world.ip, here.ip, here.mx_port) as client:
+        for domain in domains.values():
+            client.deliver(f"bob@{domain}", "joe@verified.example", letter(domain, subject()))
+            client.deliver(f"bob@{domain}", "joe@verified.example", world.key.sign(letter(domain, subject()), domain))
+
+    def counted():
+        with contextlib.closing(sqlite3.connect(f"file:{here.data}/postrider.db?mode=ro", uri=True)) as db:
+            return [json.loads(row[0]) for row in db.execute("SELECT details FROM dmarc_result WHERE domain IN (?, ?, ?) ORDER BY 1",
+                                                             list(domains.values()))]
+
+    rows = base.wait_for(lambda: len(counted()) == 6 and counted(), "six rows")
+    assert all(row["ip"] == world.ip and row["spf"] is False for row in rows)
+    for policy, domain in domains.items():
+        found = {row["disposition"]: row for row in rows if row["from"] == domain}
+        if policy == "none":
+            assert set(found) == {"none"}
+            continue
+        assert found[policy]["dkim"] is False and found["none"]["dkim"] is True
+        assert found["none"]["signatures"][0][:2] == [domain, "s"], found
 
 
 def test_junk_is_a_folder(here, world):
