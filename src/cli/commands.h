@@ -21,6 +21,7 @@ void commands_print(void);
 
 int cmd_account(int argc, char **argv);
 int cmd_alias(int argc, char **argv);
+int cmd_bounces(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_dkim(int argc, char **argv);
 int cmd_dns(int argc, char **argv);

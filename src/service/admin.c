@@ -87,6 +87,8 @@ static const struct admin_command *find_command(const json_t *request)
 		found = find_in(admin_suspend_commands, admin_suspend_command_count, name);
 	if (found == NULL)
 		found = find_in(admin_stream_commands, admin_stream_command_count, name);
+	if (found == NULL)
+		found = find_in(admin_bounce_commands, admin_bounce_command_count, name);
 	return found;
 }
 

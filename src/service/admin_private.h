@@ -42,6 +42,8 @@ extern const struct admin_command admin_queue_act_commands[];
 extern const size_t admin_queue_act_command_count;
 extern const struct admin_command admin_suspend_commands[];
 extern const size_t admin_suspend_command_count;
+extern const struct admin_command admin_bounce_commands[];
+extern const size_t admin_bounce_command_count;
 extern const struct admin_command admin_stream_commands[];
 extern const size_t admin_stream_command_count;
 

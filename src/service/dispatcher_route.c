@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mail/address.h"
+#include "service/return_path.h"
 #include "store/directory_store.h"
 
 #include <idn2.h>
@@ -64,7 +65,9 @@ static void add_remote(
 	struct routing *routing, const struct delivery_way *way, struct queue_recipient *recipient, struct view address)
 {
 	struct delivery *delivery = routing->slot_count > 0 ? *slot(routing, way) : NULL;
-	if (delivery == NULL || delivery->count >= routing->dispatcher->config->delivery.recipients_per_transaction) {
+	const struct config *config = routing->dispatcher->config;
+	if (delivery == NULL || delivery->count >= config->delivery.recipients_per_transaction ||
+		return_path_is_single(config, recipient)) {
 		delivery = add_delivery(routing, way);
 		*slot(routing, way) = delivery;
 	}

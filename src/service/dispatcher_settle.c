@@ -6,6 +6,7 @@
 #include "crypto/random.h"
 #include "queue/id.h"
 #include "queue/retry.h"
+#include "service/bounce_note.h"
 
 #define RETRY_MS 1000
 #define DSN_SAMPLE_BYTES (64u * 1024)
@@ -72,6 +73,8 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 		LOG_TEXT("mailbox", delivery->way.kind == DELIVERY_MAILBOX ? r->mailbox : VIEW_NONE),
 		LOG_TEXT("host", r->host),
 		LOG_TEXT("reply", r->reply),
+		LOG_TEXT("class", bounce_note_class(r)),
+		LOG_NUM("recipient", r->recipient->index),
 		LOG_NUM("attempt", attempts_made(delivery, r)),
 		LOG_NUM("delay_ms", now_ms - q->received_at_ms),
 		LOG_NUM("next_in_s", deferred ? (r->due_at_ms - now_ms) / 1000 : 0),
@@ -117,6 +120,8 @@ static enum err write_outcomes(struct store_job *job, struct db *db)
 	}
 	if (err == ERR_OK)
 		err = queue_store_settle(db, q->id, s->count, s->outcomes, s->spool);
+	if (err == ERR_OK)
+		err = bounce_note(db, s->delivery, s->outcomes[0].last_attempt_ms);
 	/* What waits on disk is known to operators by its site, too. */
 	const struct domain_route *route = s->delivery->route;
 	bool waits = false;

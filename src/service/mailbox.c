@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "mail/received.h"
 #include "queue/id.h"
+#include "service/bounce_intake.h"
 #include "service/maildir.h"
 #include "store/spool.h"
 
@@ -16,6 +17,7 @@ struct mailbox_job {
 	struct buf front;
 	struct buf path;
 	struct queue_id_text id;
+	struct bounce_intake *bounce; /* it came back to a signed address; NULL: it did not */
 	enum err err;
 	char detail[300];
 };
@@ -50,6 +52,8 @@ static void write_mail(struct worker_job *work)
 		job->err = spool_open(store_folder(delivery->dispatcher->server->store), m->spool, &out.body_fd, &size);
 	if (job->err == ERR_OK)
 		job->err = maildir_deliver(&out);
+	if (job->err == ERR_OK && job->bounce != NULL)
+		bounce_intake_read(job->bounce, buf_view(&job->front), out.body, out.body_fd);
 	if (out.body_fd >= 0)
 		close(out.body_fd);
 	if (job->err != ERR_OK)
@@ -82,6 +86,7 @@ static void finish(struct delivery *delivery, enum err err, const char *detail)
 
 static void job_free(struct mailbox_job *job)
 {
+	bounce_intake_finish(job->bounce, false);
 	config_unref(job->config);
 	buf_clear(&job->front);
 	buf_clear(&job->path);
@@ -91,6 +96,8 @@ static void job_free(struct mailbox_job *job)
 static void mail_written(struct worker_job *work)
 {
 	struct mailbox_job *job = (struct mailbox_job *)(void *)work;
+	bounce_intake_finish(job->bounce, job->err == ERR_OK);
+	job->bounce = NULL;
 	finish(job->delivery, job->err, job->detail);
 	job_free(job);
 }
@@ -108,6 +115,7 @@ static void content_ready(void *owner, enum err err, const char *detail)
 	job->delivery = delivery;
 	job->config = config_ref(d->config);
 	job->id = queue_id_format(q->id);
+	job->bounce = bounce_intake_new(delivery);
 	job->work.work = write_mail;
 	job->work.done = mail_written;
 	/* Final delivery: the reverse-path goes into the message (RFC 5321 §4.4). */

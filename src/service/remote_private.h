@@ -63,6 +63,7 @@ struct remote {
 
 	/* The transaction. */
 	struct smtp_sender_recipient *recipients;
+	struct buf return_path; /* one of our making */
 	struct buf addresses_text; /* what recipients' converted addresses point into */
 	struct buf converted; /* the content as 7 bit, where the server takes no other */
 	size_t converted_budget_bytes; /* taken for it from the server's memory for bodies */

@@ -5,6 +5,7 @@
 #include "mail/address.h"
 #include "mail/downgrade.h"
 #include "mail/header_utf8.h"
+#include "service/return_path.h"
 #include "store/spool.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ void remote_transaction_clear(struct remote *remote)
 	mem_free(remote->recipients);
 	remote->recipients = NULL;
 	buf_clear(&remote->addresses_text);
+	buf_clear(&remote->return_path);
 	buf_clear(&remote->converted);
 	memory_budget_give(&remote->dispatcher->server->body_memory, remote->converted_budget_bytes);
 	remote->converted_budget_bytes = 0;
@@ -213,8 +215,9 @@ static void begin(struct remote *remote)
 		refuse(remote, OUTCOME_DEFERRED, "451 4.3.0 Too many addresses to convert", "");
 		return;
 	}
+	struct view reverse_path = return_path_for(delivery, &remote->return_path);
 	struct smtp_sender_transaction transaction = {
-		.reverse_path = smtputf8 ? q->reverse_path : ascii_address(remote, q->reverse_path),
+		.reverse_path = smtputf8 ? reverse_path : ascii_address(remote, reverse_path),
 		.recipient_count = delivery->count,
 		.recipients = remote->recipients,
 		.size_bytes = remote->is_converted ? remote->converted.len : q->size_bytes,

@@ -8,6 +8,7 @@
 #include "net/privilege.h"
 #include "policy/limits.h"
 #include "policy/throttle.h"
+#include "service/address_key.h"
 #include "service/background.h"
 #include "service/control.h"
 #include "service/dispatcher.h"
@@ -170,6 +171,8 @@ static enum err open_store(struct server *s)
 		err = signing_load(s->signing, store_db(s->store));
 	if (err == ERR_OK)
 		err = queue_store_last_id(store_db(s->store), &last_id);
+	if (err == ERR_OK)
+		err = address_key_load(s->config->data, s->address_key);
 	if (err == ERR_OK)
 		err = streams_load(s->streams, store_db(s->store), clock_wall_ms());
 	if (err == ERR_OK)

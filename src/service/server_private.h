@@ -34,6 +34,7 @@ struct server {
 	struct worker_pool *workers; /* bodies, mailboxes */
 	struct worker_pool *password_workers;
 	struct domains *domains;
+	uint8_t address_key[32]; /* service/address_key.h */
 	struct signing *signing; /* DKIM's keys */
 	struct streams *streams; /* deliver thread, once it runs */
 	struct memory_budget body_memory;

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "policy/relay.h"
+#include "service/return_path.h"
 #include "service/smtp_in_lookup.h"
 
 void smtp_in_on_connect(struct smtp_in *session, const struct smtp_event *event)
@@ -203,11 +204,52 @@ static void recipient_found(struct smtp_in *session, const struct lookup *lookup
 	}
 }
 
+/* A bounce to what we forwarded goes on to its sender, who is nobody of ours as a rule. */
+static void add_forwarded(struct smtp_in *session, const struct smtp_event *event, struct view sender)
+{
+	struct queue_recipient r = { .address = sender,
+		.original = event->address,
+		.orcpt = event->rcpt.orcpt,
+		.notify = event->rcpt.notify,
+		.flags = QUEUE_NO_SRS };
+	struct smtp_reply reply = message_add_recipient(session->message, &r) == ERR_OK
+		? smtp_reply_make(250, "2.1.5", "Recipient ok")
+		: too_many();
+	smtp_in_answer(session, &reply);
+}
+
+/* At one of our domains: return addresses that we made lead to somebody; the others the directory knows. */
+static void on_own_rcpt(struct smtp_in *session, const struct smtp_event *event)
+{
+	struct buf sender = { 0 };
+	struct bounce_token token;
+	struct smtp_reply reply;
+	struct smtp_event base = *event;
+	switch (return_path_read(session->server, session->config, event->local,
+		session->message->envelope.reverse_path.len == 0, &sender, &token, &reply)) {
+	case RETURN_PATH_FORWARDED:
+		add_forwarded(session, event, buf_view(&sender));
+		break;
+	case RETURN_PATH_SIGNED:
+		base.local = token.base;
+		smtp_in_lookup(session, &base, recipient_found);
+		break;
+	case RETURN_PATH_REFUSED:
+		refuse_recipient(session, event->address, &reply);
+		break;
+	case RETURN_PATH_NONE:
+	default:
+		smtp_in_lookup(session, event, recipient_found);
+		break;
+	}
+	buf_clear(&sender);
+}
+
 void smtp_in_on_rcpt(struct smtp_in *session, const struct smtp_event *event)
 {
 	/* Ours (also "postmaster" alone): the directory knows. */
 	if (event->domain.len == 0 || domains_contain(session->server->domains, event->domain)) {
-		smtp_in_lookup(session, event, recipient_found);
+		on_own_rcpt(session, event);
 		return;
 	}
 	struct relay_client client = relay_client(session);
