@@ -243,6 +243,29 @@ def test_junk_is_a_folder(here, world):
         assert about not in [str(m["Subject"]) for m in here.mailbox(local)]
 
 
+def test_junk_stays_junk(make_postrider, world):
+    """What can't be written at once is still junk after a restart, and where an alias took the mailbox's place meanwhile."""
+    server = make_postrider(domain="later.example", config=ON, accounts={"joe": "joe", "ann": "ann", "eve": "eve"})
+    about, author = subject(), world.domain("v=spf1 -all", "v=DMARC1; p=quarantine")
+    mail = os.path.join(server.data, "mail")
+    os.makedirs(mail, exist_ok=True)
+    os.rename(mail, mail + ".away")
+    with open(mail, "w", encoding="ascii"):
+        pass  # in the way
+    with Client(world.ip, server.ip, server.mx_port) as client:
+        assert client.deliver(f"bob@{author}", ["joe@later.example", "ann@later.example"], letter(author, about)).startswith("250")
+    server.wait_log(r"event=deferred .*to=joe@later.example")
+    server.stop()
+    server.must("account", "remove", "ann@later.example")
+    server.must("alias", "add", "ann@later.example", "eve@later.example")
+    os.remove(mail)
+    os.rename(mail + ".away", mail)
+    server.start()
+    for local in ("joe", "eve"):
+        wait_junk(server, local, about)
+        assert not server.mailbox(local)
+
+
 # --- From fields ---
 
 @pytest.mark.parametrize("name, header, code", [
