@@ -29,6 +29,8 @@ static void stop_now(struct loop_task *task)
 	struct background *background = LIST_ENTRY(task, struct background, stop_task);
 	reports_stop(background->reports);
 	signing_publisher_stop(background->publisher);
+	https_free(background->https);
+	background->https = NULL;
 	resolver_free(background->resolver);
 	background->resolver = NULL;
 	atomic_store(&background->stopping, true);
@@ -76,6 +78,7 @@ void background_free(struct background *background)
 	atomic_store(&background->stopping, true);
 	reports_free(background->reports);
 	signing_publisher_free(background->publisher);
+	https_free(background->https);
 	resolver_free(background->resolver);
 	loop_free(background->loop);
 	mem_free(background);
@@ -95,6 +98,13 @@ struct resolver *background_resolver(struct background *background)
 	background->resolver = resolver_new(background->loop, &options);
 	config_unref(config);
 	return background->resolver;
+}
+
+struct https *background_https(struct background *background)
+{
+	if (background->https == NULL)
+		background->https = https_new(background->loop);
+	return background->https;
 }
 
 void background_job_started(struct background *background)

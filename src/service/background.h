@@ -5,6 +5,7 @@
 #ifndef SERVICE_BACKGROUND_H
 #define SERVICE_BACKGROUND_H
 
+#include "net/https.h"
 #include "net/resolver.h"
 #include "service/server_private.h"
 
@@ -18,6 +19,7 @@ struct background {
 	bool started;
 	/* On the thread, made when they are first needed. */
 	struct resolver *resolver;
+	struct https *https;
 	struct reports *reports;
 	struct signing_publisher *publisher;
 	uint32_t jobs; /* store jobs under way */
@@ -35,6 +37,7 @@ void background_free(struct background *background);
 
 /* On its thread: NULL with err_detail() when the system refuses. */
 struct resolver *background_resolver(struct background *background);
+struct https *background_https(struct background *background);
 /* A store job began, ended: the last one lets the thread end. */
 void background_job_started(struct background *background);
 void background_job_ended(struct background *background);

@@ -246,6 +246,16 @@ static enum err write_notes(struct store_job *store_job, struct db *db)
 	return err;
 }
 
+/* Reports that an operator asked for are made when everything is in the store. */
+static void begin_if_wanted(struct reports *reports)
+{
+	if (!reports->send_wanted || reports->notes.writing > 0 || reports->stopping)
+		return;
+	reports->send_wanted = false;
+	atomic_store(&reports->send_posted, false);
+	reports_round_start(reports, atomic_load(&reports->send_day));
+}
+
 static void notes_written(struct store_job *store_job)
 {
 	struct write_job *job = (struct write_job *)(void *)store_job;
@@ -256,8 +266,11 @@ static void notes_written(struct store_job *store_job)
 			LOG_CSTR("reason", "mail of too many domains was noted today"));
 	for (size_t i = 0; i < job->count; i++)
 		mem_free(job->notes[i]);
-	background_job_ended(job->reports->background);
+	struct reports *reports = job->reports;
 	mem_free(job);
+	reports->notes.writing--;
+	begin_if_wanted(reports);
+	background_job_ended(reports->background);
 }
 
 static void submit(struct reports *reports, struct reports_note **chain)
@@ -270,6 +283,7 @@ static void submit(struct reports *reports, struct reports_note **chain)
 	}
 	job->job.run = write_notes;
 	job->job.done = notes_written;
+	reports->notes.writing++;
 	background_job_started(reports->background);
 	store_write(reports->background->server->store, reports->background->loop, &job->job);
 }
@@ -297,6 +311,7 @@ void reports_notes_write(struct reports *reports)
 			LOG_CSTR("reason", "too many different ones at once"));
 	while (chain != NULL)
 		submit(reports, &chain);
+	begin_if_wanted(reports);
 }
 
 static void write_posted(struct loop_task *task)

@@ -150,6 +150,27 @@ enum err dmarc_store_domains(struct db *db, const struct dmarc_store_domain *aft
 	return err;
 }
 
+enum err dmarc_store_find(
+	struct db *db, int64_t day, struct view domain, uint64_t *ret_unlisted, uint64_t *ret_notes)
+{
+	struct db_statement *s =
+		db_prepare(db, "SELECT unlisted, notes FROM dmarc_policy WHERE day = $1 AND domain = $2");
+	if (s == NULL)
+		return ERR_IO;
+	db_bind_int(s, 1, day);
+	db_bind_text(s, 2, domain);
+	bool is_there;
+	enum err err = db_step(s, &is_there);
+	if (err != ERR_OK)
+		return err;
+	if (!is_there)
+		return err_set(ERR_NOT_FOUND, "nothing is noted of %.*s", VIEW_ARG(domain));
+	*ret_unlisted = (uint64_t)db_column_int(s, 0);
+	*ret_notes = (uint64_t)db_column_int(s, 1);
+	db_reset(s);
+	return ERR_OK;
+}
+
 enum err dmarc_store_rows(struct db *db, int64_t day, struct view domain,
 	bool (*row)(void *owner, struct view details, uint64_t messages), void *owner)
 {

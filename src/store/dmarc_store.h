@@ -31,6 +31,9 @@ struct dmarc_store_domain {
 /* Those of the days up to `last_day`, in order of day and domain, strictly after `after` (day and domain; zero: from the start). */
 enum err dmarc_store_domains(struct db *db, const struct dmarc_store_domain *after, int64_t last_day, size_t limit,
 	void (*found)(void *owner, const struct dmarc_store_domain *domain), void *owner) MUST_CHECK;
+/* The counts of one of them; its texts are left alone. ERR_NOT_FOUND. */
+enum err dmarc_store_find(
+	struct db *db, int64_t day, struct view domain, uint64_t *ret_unlisted, uint64_t *ret_notes) MUST_CHECK;
 /* Its rows, most messages first. row() may end the reading by returning false. */
 enum err dmarc_store_rows(struct db *db, int64_t day, struct view domain,
 	bool (*row)(void *owner, struct view details, uint64_t messages), void *owner) MUST_CHECK;

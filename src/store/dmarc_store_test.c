@@ -99,6 +99,11 @@ static void test_only_what_was_read_is_removed(void **state)
 	struct db *db = db_of(state);
 	assert_int_equal(note(db, 100, "b.example", "x", 1), ERR_OK);
 	struct seen seen = domains(db, 0, "", 100, 10);
+	uint64_t unlisted = 7, notes = 0;
+	assert_int_equal(dmarc_store_find(db, 100, VIEW("b.example"), &unlisted, &notes), ERR_OK);
+	assert_int_equal(unlisted, 0);
+	assert_int_equal(notes, seen.notes);
+	assert_int_equal(dmarc_store_find(db, 99, VIEW("b.example"), &unlisted, &notes), ERR_NOT_FOUND);
 	assert_int_equal(note(db, 100, "b.example", "x", 1), ERR_OK);
 	assert_int_equal(dmarc_store_remove(db, 100, VIEW("b.example"), seen.notes), ERR_STATE);
 	seen = domains(db, 0, "", 100, 10);

@@ -1,0 +1,382 @@
+/* TLS reports (RFC 8460): what sessions with a domain's servers showed, as JSON, by mail or HTTPS to those its TLSRPT record names. */
+#include "service/reports_private.h"
+#include "service/reports_lookup.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "dns/message.h"
+#include "mailauth/pack.h"
+#include "mailauth/tls_report.h"
+#include "store/tls_result_store.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RESULTS_MAX 20000u /* of one domain and day */
+#define JSON_MAX_BYTES (32u * 1024 * 1024)
+#define FILE_MAX_BYTES (8u * 1024 * 1024)
+#define ANSWER_MAX_BYTES 65536u
+#define POST_TIMEOUT_MS 60000u
+#define ADDRESSES_MAX 4u
+
+/* Building, on a store thread */
+
+struct builder {
+	struct arena arena;
+	struct reports_task *task;
+	size_t policy_count, policy_room, failure_room;
+	struct tls_report_policy *policies;
+	struct view policy_text; /* of the last one, and its failures */
+	struct tls_report_failure *failures;
+	bool is_over; /* no memory left: the rest is left out */
+};
+
+static struct view keep(struct builder *b, struct view text)
+{
+	struct view kept = VIEW_NONE;
+	b->is_over |= arena_dup(&b->arena, text, &kept) != ERR_OK;
+	return kept;
+}
+
+/* Doubles an array in the arena when it is full. */
+static void *grow(struct builder *b, const void *old, size_t count, size_t *room, size_t size)
+{
+	if (count < *room)
+		return NULL;
+	size_t more = *room * 2 + 16;
+	void *made = arena_alloc(&b->arena, more * size);
+	if (made == NULL) {
+		b->is_over = true;
+		return NULL;
+	}
+	if (count > 0)
+		memcpy(made, old, count * size);
+	*room = more;
+	return made;
+}
+
+/* The policy's lines; those with "mx:" are told again without it (§4.4). */
+static void set_lines(struct builder *b, struct tls_report_policy *policy)
+{
+	struct view rest = b->policy_text, line;
+	struct view *lines = arena_alloc(&b->arena, TLS_REPORT_LINES_MAX * sizeof *lines),
+		    *hosts = arena_alloc(&b->arena, TLS_REPORT_LINES_MAX * sizeof *hosts);
+	if (lines == NULL || hosts == NULL) {
+		b->is_over = true;
+		return;
+	}
+	policy->lines = lines;
+	policy->mx_hosts = hosts;
+	bool is_sts = view_eq(policy->type, VIEW("sts"));
+	while (policy->line_count < TLS_REPORT_LINES_MAX && view_split(&rest, '\n', &line)) {
+		line = view_trim(line);
+		if (line.len == 0)
+			continue;
+		lines[policy->line_count++] = line;
+		if (is_sts && view_starts_with_nocase(line, VIEW("mx:")))
+			hosts[policy->mx_host_count++] = view_trim(view_from(line, 3));
+	}
+}
+
+static struct tls_report_policy *policy_for(struct builder *b, const struct tls_result *result)
+{
+	struct tls_report_policy *last = b->policy_count > 0 ? &b->policies[b->policy_count - 1] : NULL;
+	if (last != NULL && view_eq(last->type, result->policy_type) && view_eq(b->policy_text, result->policy))
+		return last;
+	void *bigger = grow(b, b->policies, b->policy_count, &b->policy_room, sizeof *b->policies);
+	if (bigger != NULL)
+		b->policies = bigger;
+	if (b->is_over)
+		return NULL;
+	struct tls_report_policy *policy = &b->policies[b->policy_count++];
+	*policy = (struct tls_report_policy){ .type = keep(b, result->policy_type), .domain = b->task->domain };
+	b->policy_text = keep(b, result->policy);
+	b->failure_room = 0;
+	b->failures = NULL;
+	set_lines(b, policy);
+	return policy;
+}
+
+static void add_result(void *owner, const struct tls_result *result)
+{
+	struct builder *b = owner;
+	struct tls_report_policy *policy = b->is_over ? NULL : policy_for(b, result);
+	if (policy == NULL)
+		return;
+	b->task->messages += result->sessions;
+	if (result->result.len == 0) {
+		policy->successes += result->sessions;
+		return;
+	}
+	policy->failures += result->sessions;
+	void *bigger = grow(b, b->failures, policy->failure_count, &b->failure_room, sizeof *b->failures);
+	if (bigger != NULL)
+		policy->details = b->failures = bigger;
+	if (b->is_over)
+		return;
+	b->failures[policy->failure_count++] = (struct tls_report_failure){
+		.result_type = keep(b, result->result),
+		.sending_ip = keep(b, result->sending_ip),
+		.receiving_ip = keep(b, result->receiving_ip),
+		.receiving_host = keep(b, result->host),
+		.reason = keep(b, result->reason),
+		.sessions = result->sessions,
+	};
+}
+
+static enum err build(struct store_job *job, struct db *db)
+{
+	struct reports_task *task = (struct reports_task *)(void *)job;
+	struct builder b = { .task = task };
+	struct buf json;
+	int64_t now_s = clock_wall_ms() / 1000;
+	task->begin_s = task->day * REPORTS_DAY_S;
+	task->end_s = task->begin_s + REPORTS_DAY_S - 1;
+	if (task->end_s > now_s)
+		task->end_s = now_s;
+	task->messages = 0;
+	reports_make_id(task);
+	arena_init(&b.arena, TLS_REPORT_ARENA_BYTES);
+	buf_init(&json, JSON_MAX_BYTES);
+	buf_init(&task->file, FILE_MAX_BYTES);
+	enum err err = tls_result_store_list(db, (int32_t)task->day, task->domain, RESULTS_MAX, add_result, &b);
+	task->rows = b.policy_count;
+	struct tls_report report = {
+		.organization = view_from_cstr(task->config->reports.organization),
+		.contact = view_from_cstr(task->config->reports.from),
+		.report_id = view_from_cstr(task->id),
+		.begin_s = task->begin_s,
+		.end_s = task->end_s,
+		.policy_count = b.policy_count,
+		.policies = b.policies,
+	};
+	if (err == ERR_OK)
+		err = tls_report_write(&report, &json);
+	if (err == ERR_OK)
+		err = pack_gzip(buf_view(&json), &task->file);
+	arena_clear(&b.arena);
+	buf_clear(&json);
+	return err;
+}
+
+/* The end: rows go with the message into the queue, or when somebody took the report over HTTPS. */
+
+static enum err commit(struct store_job *job, struct db *db)
+{
+	struct reports_task *task = (struct reports_task *)(void *)job;
+	enum err err = tls_result_store_remove(db, (int32_t)task->day, task->domain);
+	if (err == ERR_OK && task->mail != NULL)
+		err = reports_mail_put(task, db);
+	return err;
+}
+
+static void committed(struct store_job *job)
+{
+	struct reports_task *task = reports_task_of(job);
+	if (task == NULL)
+		return;
+	if (job->err != ERR_OK) {
+		LOG(LOG_LEVEL_WARNING, "report-failed", LOG_TEXT("domain", task->domain),
+			LOG_CSTR("reason", job->detail));
+		reports_task_end(task, REPORTS_LEFT);
+		return;
+	}
+	bool is_sent = task->mail != NULL || task->was_posted;
+	if (task->mail != NULL)
+		reports_mail_sent(task);
+	reports_task_end(task, is_sent ? REPORTS_SENT : REPORTS_UNWANTED);
+}
+
+static void make_mail(struct reports_task *task)
+{
+	struct buf name = { 0 };
+	struct tls_report report = { .begin_s = task->begin_s, .end_s = task->end_s };
+	enum err err = tls_report_file_name(
+		&report, view_from_cstr(task->config->hostname), task->domain, view_from_cstr(task->id), &name);
+	if (err == ERR_OK) {
+		struct reports_mail mail = { .report_type = VIEW("tlsrpt"),
+			.file_name = buf_view(&name),
+			.file_type = VIEW("application/tlsrpt+gzip"),
+			.what = "report about TLS with your mail servers" };
+		reports_mail_make(task, &mail);
+	}
+	buf_clear(&name);
+}
+
+/* HTTPS: one URL after the other. */
+
+static void next_url(struct reports_task *task);
+
+static void posted(void *owner, const struct https_answer *answer)
+{
+	struct reports_task *task = owner;
+	const char *url = task->targets->list[task->at].url;
+	task->request = NULL;
+	if (answer->err == ERR_OK && answer->status >= 200 && answer->status < 300) {
+		task->was_posted = true;
+		LOG(LOG_LEVEL_INFO, "report-posted", LOG_TEXT("domain", task->domain), LOG_CSTR("url", url),
+			LOG_CSTR("report", task->id));
+	} else {
+		LOG(LOG_LEVEL_INFO, "report-refused", LOG_TEXT("domain", task->domain), LOG_CSTR("url", url),
+			LOG_NUM("status", answer->status),
+			LOG_CSTR("reason", answer->err != ERR_OK ? answer->detail : "the server did not take it"));
+	}
+	task->at++;
+	next_url(task);
+}
+
+/* "https://host:8443/path" → host and port; false if it is not a name, or nothing that can be looked up. */
+static bool split_url(const char *url, char *ret_host, size_t room, unsigned *ret_port)
+{
+	struct view rest = view_from(view_from_cstr(url), sizeof "https://" - 1);
+	struct view authority = rest;
+	for (size_t i = 0; i < rest.len; i++)
+		if (rest.ptr[i] == '/' || rest.ptr[i] == '?' || rest.ptr[i] == '#') {
+			authority = view_sub(rest, 0, i);
+			break;
+		}
+	size_t colon = view_find(authority, ':');
+	struct view host = view_sub(authority, 0, colon);
+	uint64_t port = 443;
+	if (colon < authority.len && view_parse_u64(view_from(authority, colon + 1), 65535, &port) != ERR_OK)
+		return false;
+	if (host.len == 0 || host.len >= room || view_find(host, '@') < host.len || host.ptr[0] == '[')
+		return false;
+	memcpy(ret_host, host.ptr, host.len);
+	ret_host[host.len] = '\0';
+	*ret_port = (unsigned)port;
+	return true;
+}
+
+static void post(struct reports_task *task, const char *resolve)
+{
+	struct https *https = background_https(task->reports->background);
+	struct https_options options = {
+		.url = task->targets->list[task->at].url,
+		.ca_file = task->config->delivery.ca_file,
+		.resolve = resolve,
+		.body = buf_view(&task->file),
+		.content_type = "application/tlsrpt+gzip",
+		.body_max_bytes = ANSWER_MAX_BYTES,
+		.timeout_ms = POST_TIMEOUT_MS,
+	};
+	task->request = https != NULL ? https_start(https, &options, posted, task) : NULL;
+	if (task->request != NULL)
+		return;
+	LOG(LOG_LEVEL_ERROR, "report-failed", LOG_TEXT("domain", task->domain), LOG_CSTR("reason", err_detail()));
+	task->at++;
+	next_url(task);
+}
+
+static void host_found(void *owner, const struct resolver_answer *answer)
+{
+	struct reports_task *task = owner;
+	struct arena arena;
+	struct dns_answer parsed = { 0 };
+	struct buf resolve = { 0 };
+	char host[256];
+	unsigned port = 0;
+	task->query = NULL;
+	arena_init(&arena, ANSWER_MAX_BYTES);
+	bool ok = answer->err == ERR_OK && answer->rcode == DNS_RCODE_NOERROR && !answer->bogus &&
+		dns_answer_parse(answer->wire, DNS_TYPE_A, &arena, &parsed) == ERR_OK && parsed.record_count > 0 &&
+		split_url(task->targets->list[task->at].url, host, sizeof host, &port) &&
+		buf_append_format(&resolve, "%s:%u:", host, port) == ERR_OK;
+	for (size_t i = 0; ok && i < parsed.record_count && i < ADDRESSES_MAX; i++) {
+		const uint8_t *ip = parsed.records[i].data.ptr;
+		ok = parsed.records[i].data.len == 4 &&
+			buf_append_format(&resolve, "%s%u.%u.%u.%u", i > 0 ? "," : "", ip[0], ip[1], ip[2], ip[3]) ==
+				ERR_OK;
+	}
+	if (ok) {
+		post(task, buf_cstr(&resolve));
+	} else {
+		LOG(LOG_LEVEL_INFO, "report-refused", LOG_TEXT("domain", task->domain),
+			LOG_CSTR("url", task->targets->list[task->at].url),
+			LOG_CSTR("reason", "its host has no address"));
+		task->at++;
+		next_url(task);
+	}
+	arena_clear(&arena);
+	buf_clear(&resolve);
+}
+
+/* All URLs were tried: mail takes the report too, if an address is there. */
+static void end_of_urls(struct reports_task *task)
+{
+	bool has_url = false;
+	for (size_t i = 0; i < task->targets->count; i++)
+		has_url |= task->targets->list[i].url[0] != '\0';
+	make_mail(task);
+	if (task->mail == NULL && has_url && !task->was_posted && !reports_task_is_last_try(task))
+		reports_task_end(task, REPORTS_LEFT);
+	else
+		reports_task_job(task, true, commit, committed);
+}
+
+static void next_url(struct reports_task *task)
+{
+	char host[256];
+	unsigned port;
+	while (task->at < task->targets->count &&
+		(task->targets->list[task->at].url[0] == '\0' ||
+			!split_url(task->targets->list[task->at].url, host, sizeof host, &port)))
+		task->at++;
+	if (task->at == task->targets->count)
+		end_of_urls(task);
+	else
+		task->query = resolver_ask(
+			background_resolver(task->reports->background), host, DNS_TYPE_A, host_found, task);
+}
+
+static void built(struct store_job *job)
+{
+	struct reports_task *task = reports_task_of(job);
+	if (task == NULL)
+		return;
+	if (job->err == ERR_OK) {
+		next_url(task);
+		return;
+	}
+	LOG(LOG_LEVEL_ERROR, "report-failed", LOG_TEXT("domain", task->domain), LOG_CSTR("reason", job->detail));
+	reports_task_end(task, REPORTS_LEFT);
+}
+
+static void targets_found(void *owner, const struct reports_targets *targets)
+{
+	struct reports_task *task = owner;
+	task->lookup = NULL;
+	if (targets->is_unsettled && !reports_task_is_last_try(task)) {
+		reports_task_end(task, REPORTS_LEFT);
+		return;
+	}
+	task->targets = mem_alloc(sizeof *task->targets);
+	*task->targets = *targets;
+	if (targets->count > 0)
+		reports_task_job(task, false, build, built);
+	else
+		reports_task_job(task, true, commit, committed);
+}
+
+void reports_tls_begin(struct reports_task *task)
+{
+	struct background *background = task->reports->background;
+	struct resolver *resolver = background_resolver(background);
+	if (!task->config->reports.tls) {
+		reports_task_job(task, true, commit, committed);
+	} else if (resolver == NULL) {
+		LOG(LOG_LEVEL_ERROR, "report-failed", LOG_TEXT("domain", task->domain),
+			LOG_CSTR("reason", err_detail()));
+		reports_task_end(task, REPORTS_LEFT);
+	} else {
+		task->lookup = reports_lookup_tls(background->loop, resolver, task->domain, targets_found, task);
+	}
+}
+
+void reports_tls_cancel(struct reports_task *task)
+{
+	resolver_cancel(task->query);
+	https_cancel(task->request);
+	task->query = NULL;
+	task->request = NULL;
+}
