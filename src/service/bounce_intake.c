@@ -15,6 +15,10 @@
 
 #define CONTENT_MAX_BYTES (1024u * 1024)
 #define TEXT_MAX_BYTES 500u
+/* The trace is written a moment later than what it tells: a server that answers at once is faster. */
+#define TRACE_TRIES 3u
+#define TRACE_WAIT_MS 1500
+#define TRACE_LATE_MS 60000
 
 enum finding {
 	FINDING_NOTHING, /* it is no report that we understand */
@@ -26,6 +30,9 @@ enum finding {
 
 struct bounce_intake {
 	struct store_job job; /* first */
+	struct worker_job again;
+	struct loop_timer wait;
+	unsigned tries;
 	struct dispatcher *dispatcher;
 	uint64_t message_id;
 	uint32_t index;
@@ -222,7 +229,7 @@ static void note_written(struct store_job *job)
 	dispatcher_job_ended(d);
 }
 
-void bounce_intake_finish(struct bounce_intake *intake, bool delivered)
+static void record(struct bounce_intake *intake)
 {
 	static const char *const events[] = {
 		[FINDING_NOTHING] = "returned",
@@ -231,24 +238,66 @@ void bounce_intake_finish(struct bounce_intake *intake, bool delivered)
 		[FINDING_COMPLAINT] = "complaint",
 		[FINDING_OTHER] = "bounce-report",
 	};
-	if (intake == NULL)
-		return;
 	struct dispatcher *d = intake->dispatcher;
-	/* A delivery that is tried again brings it again. */
-	if (!delivered) {
-		intake_free(intake);
-		return;
-	}
 	TRACE(d->server->store, LOG_LEVEL_INFO, intake->message_id, events[intake->finding],
 		LOG_TEXT("to", buf_view(&intake->address)), LOG_CSTR("class", intake->class),
 		LOG_NUM("recipient", intake->index), LOG_TEXT("reply", buf_view(&intake->text)));
 	bool counts = intake->finding == FINDING_FAILED || intake->finding == FINDING_COMPLAINT;
 	if (!counts || intake->address.len == 0) {
 		intake_free(intake);
+		dispatcher_job_ended(d);
 		return;
 	}
 	intake->job.run = write_note;
 	intake->job.done = note_written;
-	dispatcher_job_started(d);
 	store_write(d->server->store, d->loop, &intake->job);
+}
+
+static void record_or_wait(struct bounce_intake *intake);
+
+static void look_again(struct worker_job *work)
+{
+	find_recipient(LIST_ENTRY(work, struct bounce_intake, again));
+}
+
+static void looked_again(struct worker_job *work)
+{
+	record_or_wait(LIST_ENTRY(work, struct bounce_intake, again));
+}
+
+static void waited(void *owner)
+{
+	struct bounce_intake *intake = owner;
+	struct dispatcher *d = intake->dispatcher;
+	loop_timer_clear(&intake->wait);
+	intake->again.work = look_again;
+	intake->again.done = looked_again;
+	if (worker_pool_run(d->server->workers, d->loop, &intake->again) != ERR_OK)
+		record(intake);
+}
+
+static void record_or_wait(struct bounce_intake *intake)
+{
+	struct dispatcher *d = intake->dispatcher;
+	bool is_report = intake->finding != FINDING_NOTHING && intake->finding != FINDING_OTHER;
+	bool is_young = clock_wall_ms() - (int64_t)(intake->message_id / 4096) < TRACE_LATE_MS;
+	if (!is_report || intake->address.len > 0 || !is_young || ++intake->tries >= TRACE_TRIES || d->stopping) {
+		record(intake);
+		return;
+	}
+	loop_timer_init(&intake->wait, d->loop, waited, intake);
+	loop_timer_set(&intake->wait, loop_now_ms(d->loop) + TRACE_WAIT_MS);
+}
+
+void bounce_intake_finish(struct bounce_intake *intake, bool delivered)
+{
+	if (intake == NULL)
+		return;
+	/* A delivery that is tried again brings it again. */
+	if (!delivered) {
+		intake_free(intake);
+		return;
+	}
+	dispatcher_job_started(intake->dispatcher);
+	record_or_wait(intake);
 }
