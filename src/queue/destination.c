@@ -1,4 +1,4 @@
-#include "queue/destination.h"
+#include "queue/destination_private.h"
 
 #include "base/mem.h"
 
@@ -8,21 +8,11 @@
 
 /* A burst for one destination is carried by few connections that prove themselves first. */
 #define WINDOW_FIRST 2u
-/* Where the other side said "enough", one more is tried after so many successes. */
-#define GROW_AGAIN_AFTER 200u
-
+/* After trouble the window stays as it is so long; as often as the trouble is there again where it was, twice as long. */
+#define GROW_AGAIN_FIRST_MS 10000
+#define GROW_AGAIN_DOUBLINGS_MAX 5u
 /* How many of those that wait a free connection may choose among: the work for each stays the same, however many there are. */
 #define LOOK_AHEAD 32u
-
-struct destination_table {
-	struct destination **buckets;
-	size_t bucket_count;
-	size_t count;
-	size_t blocked;
-	struct list at_hand; /* runnable without a new connection on the network */
-	struct list unserved; /* runnable, and has no connection yet */
-	struct list runnable; /* the other runnable ones */
-};
 
 struct destination_table *destination_table_new(void)
 {
@@ -32,7 +22,23 @@ struct destination_table *destination_table_new(void)
 	list_init(&table->at_hand);
 	list_init(&table->unserved);
 	list_init(&table->runnable);
+	list_init(&table->blocked);
+	list_init(&table->held_gates);
+	list_init(&table->held_by_time);
+	table->next_unblock_ms = INT64_MAX;
 	return table;
+}
+
+static void free_one(struct destination_table *table, struct destination *d)
+{
+	ASSERT(d->waiting_count == 0 && d->connections == 0);
+	destination_let_go(table, d);
+	destination_set_limiters(table, d, 0, NULL);
+	list_remove(&d->blocked_link);
+	list_remove(&d->runnable_link);
+	table->count--;
+	mem_free((void *)(uintptr_t)d->key.ptr);
+	mem_free(d);
 }
 
 void destination_table_free(struct destination_table *table)
@@ -40,13 +46,10 @@ void destination_table_free(struct destination_table *table)
 	if (table == NULL)
 		return;
 	for (size_t i = 0; i < table->bucket_count; i++) {
-		struct destination *d = table->buckets[i];
-		while (d != NULL) {
-			struct destination *next = d->next;
-			ASSERT(d->waiting_count == 0 && d->connections == 0);
-			mem_free((void *)(uintptr_t)d->key.ptr);
-			mem_free(d);
-			d = next;
+		struct destination *next;
+		for (struct destination *d = table->buckets[i]; d != NULL; d = next) {
+			next = d->next;
+			free_one(table, d);
 		}
 	}
 	mem_free(table->buckets);
@@ -82,13 +85,13 @@ static void grow(struct destination_table *table)
 
 bool destination_has_room(const struct destination *d)
 {
-	return d->connections < d->connections_max && d->connections < d->window;
+	return d->connections < d->connections_max && d->connections < d->window &&
+		d->hold != DESTINATION_HELD_TO_CONNECT;
 }
 
-/* Puts the destination into the ring that its state asks for, or takes it out. After every change of what is asked here. */
-static void settle_place(struct destination_table *table, struct destination *d)
+void destination_settle_place(struct destination_table *table, struct destination *d)
 {
-	bool wanted = d->waiting_count > 0 && d->blocked_until_ms == 0 &&
+	bool wanted = d->waiting_count > 0 && d->blocked_until_ms == 0 && d->hold != DESTINATION_HELD_TO_SEND &&
 		(destination_has_room(d) || !list_is_empty(&d->idle));
 	struct list *ring = d->connections == 0 ? &table->unserved : &table->runnable;
 	if (d->is_local || !list_is_empty(&d->idle))
@@ -105,10 +108,13 @@ static void settle_place(struct destination_table *table, struct destination *d)
 
 static void set_blocked(struct destination_table *table, struct destination *d, int64_t until_ms)
 {
-	if ((d->blocked_until_ms != 0) != (until_ms != 0))
-		table->blocked += until_ms != 0 ? 1 : (size_t)-1;
+	list_remove(&d->blocked_link);
+	if (until_ms != 0)
+		list_append(&table->blocked, &d->blocked_link);
+	if (until_ms != 0 && until_ms < table->next_unblock_ms)
+		table->next_unblock_ms = until_ms;
 	d->blocked_until_ms = until_ms;
-	settle_place(table, d);
+	destination_settle_place(table, d);
 }
 
 struct destination *destination_get(struct destination_table *table, struct view key, uint32_t connections_max)
@@ -124,14 +130,17 @@ struct destination *destination_get(struct destination_table *table, struct view
 		memcpy(copy, key.ptr, key.len);
 		d->key = view_of(copy, key.len);
 		list_init(&d->runnable_link);
-		list_init(&d->waiting);
+		list_init(&d->blocked_link);
+		list_init(&d->held_link);
+		for (size_t i = 0; i < DESTINATION_PRIORITIES; i++)
+			list_init(&d->waiting[i]);
 		list_init(&d->idle);
 		d->window = WINDOW_FIRST;
 		*at = d;
 		table->count++;
 	}
 	(*at)->connections_max = connections_max;
-	settle_place(table, *at);
+	destination_settle_place(table, *at);
 	return *at;
 }
 
@@ -142,10 +151,7 @@ bool destination_release(struct destination_table *table, struct destination *de
 	struct destination **at = slot(table, destination->key);
 	ASSERT(*at == destination);
 	*at = destination->next;
-	list_remove(&destination->runnable_link);
-	table->count--;
-	mem_free((void *)(uintptr_t)destination->key.ptr);
-	mem_free(destination);
+	free_one(table, destination);
 	return true;
 }
 
@@ -154,60 +160,100 @@ size_t destination_count(const struct destination_table *table)
 	return table->count;
 }
 
-void destination_add(struct destination_table *table, struct destination *destination, struct list *delivery)
+static size_t list_of(int32_t priority)
 {
-	list_append(&destination->waiting, delivery);
-	destination->waiting_count++;
-	settle_place(table, destination);
+	int32_t most = DESTINATION_PRIORITY_MAX;
+	int32_t bounded = priority < -most ? -most : priority > most ? most : priority;
+	return (size_t)(bounded + most);
 }
 
-void destination_add_first(struct destination_table *table, struct destination *destination, struct list *delivery)
+static struct list *added(struct destination_table *table, struct destination *d, int32_t priority)
 {
-	list_prepend(&destination->waiting, delivery);
-	destination->waiting_count++;
-	settle_place(table, destination);
+	size_t at = list_of(priority);
+	d->waiting_priorities |= UINT32_C(1) << at;
+	d->waiting_count++;
+	(void)table;
+	return &d->waiting[at];
+}
+
+void destination_add(
+	struct destination_table *table, struct destination *destination, struct list *delivery, int32_t priority)
+{
+	list_append(added(table, destination, priority), delivery);
+	destination_settle_place(table, destination);
+}
+
+void destination_add_first(
+	struct destination_table *table, struct destination *destination, struct list *delivery, int32_t priority)
+{
+	list_prepend(added(table, destination, priority), delivery);
+	destination_settle_place(table, destination);
+}
+
+static void remove_one(struct destination_table *table, struct destination *d, size_t at, struct list *delivery)
+{
+	list_remove(delivery);
+	if (list_is_empty(&d->waiting[at]))
+		d->waiting_priorities &= ~(UINT32_C(1) << at);
+	d->waiting_count--;
+	destination_settle_place(table, d);
+}
+
+static struct list *take_among(struct destination_table *table, struct destination *d, size_t most,
+	bool (*fits)(void *owner, struct list *delivery), void *owner)
+{
+	for (size_t at = DESTINATION_PRIORITIES; at-- > 0 && most > 0;) {
+		if ((d->waiting_priorities & UINT32_C(1) << at) == 0)
+			continue;
+		for (struct list *l = d->waiting[at].next; l != &d->waiting[at] && most > 0; l = l->next, most--) {
+			if (fits != NULL && !fits(owner, l))
+				continue;
+			remove_one(table, d, at, l);
+			return l;
+		}
+	}
+	return NULL;
 }
 
 struct list *destination_take(struct destination_table *table, struct destination *destination)
 {
-	struct list *delivery = list_take_first(&destination->waiting);
-	if (delivery != NULL)
-		destination->waiting_count--;
-	settle_place(table, destination);
-	return delivery;
-}
-
-struct list *destination_first(const struct destination *destination)
-{
-	return list_is_empty(&destination->waiting) ? NULL : destination->waiting.next;
+	return take_among(table, destination, 1, NULL, NULL);
 }
 
 struct list *destination_take_fitting(struct destination_table *table, struct destination *destination,
 	bool (*fits)(void *owner, struct list *delivery), void *owner)
 {
-	struct list *delivery = destination->waiting.next;
-	for (size_t i = 0; i < LOOK_AHEAD && delivery != &destination->waiting; i++, delivery = delivery->next) {
-		if (!fits(owner, delivery))
-			continue;
-		list_remove(delivery);
-		destination->waiting_count--;
-		settle_place(table, destination);
-		return delivery;
-	}
+	return take_among(table, destination, LOOK_AHEAD, fits, owner);
+}
+
+struct list *destination_take_any_fitting(struct destination_table *table, struct destination *destination,
+	bool (*fits)(void *owner, struct list *delivery), void *owner)
+{
+	return take_among(table, destination, SIZE_MAX, fits, owner);
+}
+
+struct list *destination_first(const struct destination *destination)
+{
+	for (size_t at = DESTINATION_PRIORITIES; at-- > 0;)
+		if (!list_is_empty(&destination->waiting[at]))
+			return destination->waiting[at].next;
 	return NULL;
 }
 
 void destination_opened(struct destination_table *table, struct destination *destination)
 {
 	destination->connections++;
-	settle_place(table, destination);
+	for (size_t i = 0; i < destination->gate_count; i++)
+		limiter_connected(destination->gates[i]->limiter);
+	destination_settle_place(table, destination);
 }
 
 void destination_closed(struct destination_table *table, struct destination *destination)
 {
 	ASSERT(destination->connections > 0);
 	destination->connections--;
-	settle_place(table, destination);
+	destination_gates_closed(destination);
+	destination_settle_place(table, destination);
 }
 
 void destination_connected(struct destination_table *table, struct destination *destination)
@@ -216,21 +262,46 @@ void destination_connected(struct destination_table *table, struct destination *
 	set_blocked(table, destination, 0);
 }
 
-void destination_succeeded(struct destination_table *table, struct destination *destination)
+void destination_succeeded(struct destination_table *table, struct destination *destination, int64_t now_ms)
 {
-	bool may_grow = !destination->is_full || ++destination->successes % GROW_AGAIN_AFTER == 0;
-	if (may_grow && destination->window < destination->connections_max)
-		destination->window++;
-	destination_connected(table, destination);
+	struct destination *d = destination;
+	/* After trouble one more is tried at a time: the last one must have come through before. */
+	bool may_grow = d->troubles == 0 || (now_ms >= d->grow_at_ms && d->proven >= d->connections);
+	if (may_grow && d->window < d->connections_max)
+		d->window++;
+	if (d->window > d->window_at_trouble && d->proven >= d->window)
+		d->troubles = 0; /* the trouble was a passing one */
+	destination_connected(table, d);
 }
 
-void destination_refused_more(struct destination_table *table, struct destination *destination)
+static void close_window(struct destination_table *table, struct destination *d, uint32_t window, int64_t now_ms)
+{
+	/* Connections that have trouble side by side have one trouble. */
+	if (d->troubles == 0 || now_ms >= d->grow_at_ms) {
+		d->window_at_trouble = d->window < d->connections ? d->window : d->connections;
+		uint32_t doublings = d->troubles < GROW_AGAIN_DOUBLINGS_MAX ? d->troubles : GROW_AGAIN_DOUBLINGS_MAX;
+		d->grow_at_ms = now_ms + ((int64_t)GROW_AGAIN_FIRST_MS << doublings);
+		d->troubles++;
+		d->window = window > 0 ? window : 1;
+	} else if (window > 0 && window < d->window) {
+		d->window = window;
+	}
+	destination_settle_place(table, d);
+}
+
+void destination_refused_more(struct destination_table *table, struct destination *destination, int64_t now_ms)
 {
 	ASSERT(destination->connections > 1);
-	destination->is_full = true;
-	destination->successes = 0;
-	destination->window = destination->connections - 1;
-	settle_place(table, destination);
+	close_window(table, destination, destination->connections - 1, now_ms);
+}
+
+void destination_strained(struct destination_table *table, struct destination *destination, int64_t now_ms)
+{
+	struct destination *d = destination;
+	if (d->troubles > 0 && now_ms < d->grow_at_ms)
+		return; /* halved for this already */
+	uint32_t used = d->connections < d->window ? d->connections : d->window;
+	close_window(table, d, used / 2, now_ms);
 }
 
 void destination_failed(struct destination_table *table, struct destination *destination, int64_t now_ms,
@@ -242,27 +313,20 @@ void destination_failed(struct destination_table *table, struct destination *des
 		wait_ms = max_ms;
 	destination->failures++;
 	destination->window = WINDOW_FIRST;
-	destination->is_full = false;
+	destination->troubles = 0;
 	set_blocked(table, destination, now_ms + wait_ms);
 }
 
 void destination_idle_add(struct destination_table *table, struct destination *destination, struct list *connection)
 {
 	list_append(&destination->idle, connection);
-	settle_place(table, destination);
-}
-
-struct list *destination_idle_take(struct destination_table *table, struct destination *destination)
-{
-	struct list *connection = list_take_first(&destination->idle);
-	settle_place(table, destination);
-	return connection;
+	destination_settle_place(table, destination);
 }
 
 void destination_idle_remove(struct destination_table *table, struct destination *destination, struct list *connection)
 {
 	list_remove(connection);
-	settle_place(table, destination);
+	destination_settle_place(table, destination);
 }
 
 struct destination *destination_next_runnable(struct destination_table *table, enum destination_leave leave)
@@ -284,25 +348,43 @@ bool destination_wants_connection(const struct destination_table *table)
 	return !list_is_empty(&table->unserved) || !list_is_empty(&table->runnable);
 }
 
-int64_t destination_unblock(struct destination_table *table, int64_t now_ms)
+bool destination_wants_first_connection(const struct destination_table *table)
 {
-	int64_t next_ms = INT64_MAX;
-	if (table->blocked == 0)
-		return next_ms;
-	for (size_t i = 0; i < table->bucket_count; i++) {
-		struct destination *next;
-		for (struct destination *d = table->buckets[i]; d != NULL; d = next) {
-			next = d->next;
-			if (d->blocked_until_ms != 0 && d->blocked_until_ms <= now_ms) {
-				set_blocked(table, d, 0);
-				/* Its deliveries wait on disk; without any here it need not be remembered. */
-				(void)destination_release(table, d);
-			} else if (d->blocked_until_ms != 0 && d->blocked_until_ms < next_ms) {
-				next_ms = d->blocked_until_ms;
-			}
+	return !list_is_empty(&table->unserved);
+}
+
+static bool unblock(struct destination_table *table, int64_t now_ms)
+{
+	bool any = false;
+	if (now_ms < table->next_unblock_ms)
+		return false;
+	table->next_unblock_ms = INT64_MAX;
+	struct list *next;
+	for (struct list *l = table->blocked.next; l != &table->blocked; l = next) {
+		next = l->next;
+		struct destination *d = LIST_ENTRY(l, struct destination, blocked_link);
+		if (d->blocked_until_ms <= now_ms) {
+			set_blocked(table, d, 0);
+			any = true;
+			/* Its deliveries wait on disk; without any here it need not be remembered. */
+			(void)destination_release(table, d);
+		} else if (d->blocked_until_ms < table->next_unblock_ms) {
+			table->next_unblock_ms = d->blocked_until_ms;
 		}
 	}
-	return next_ms;
+	return any;
+}
+
+void destination_forget_failures(struct destination_table *table)
+{
+	table->next_unblock_ms = 0;
+	(void)unblock(table, INT64_MAX);
+}
+
+bool destination_wake(struct destination_table *table, int64_t now_ms)
+{
+	bool unblocked = unblock(table, now_ms), let_go = destination_wake_held(table, now_ms);
+	return unblocked || let_go;
 }
 
 void destination_each(

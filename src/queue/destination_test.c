@@ -40,7 +40,7 @@ static struct destination *get_proven(const char *key, uint32_t max)
 {
 	struct destination *d = get(key, max);
 	for (uint32_t i = 0; i < max; i++)
-		destination_succeeded(table, d);
+		destination_succeeded(table, d, 0);
 	return d;
 }
 
@@ -78,9 +78,9 @@ static void first_come_first_served(void **state)
 	(void)state;
 	struct destination *d = get("a", 5);
 	struct list deliveries[3];
-	destination_add(table, d, &deliveries[0]);
-	destination_add(table, d, &deliveries[1]);
-	destination_add_first(table, d, &deliveries[2]);
+	destination_add(table, d, &deliveries[0], 0);
+	destination_add(table, d, &deliveries[1], 0);
+	destination_add_first(table, d, &deliveries[2], 0);
 	assert_int_equal(d->waiting_count, 3);
 	assert_ptr_equal(destination_take(table, d), &deliveries[2]);
 	assert_ptr_equal(destination_take(table, d), &deliveries[0]);
@@ -95,7 +95,7 @@ static void in_turn(void **state)
 	struct destination *d[3] = { get("a", 5), get("b", 5), get("c", 5) };
 	struct list deliveries[6];
 	for (int i = 0; i < 6; i++)
-		destination_add(table, d[i % 3], &deliveries[i]);
+		destination_add(table, d[i % 3], &deliveries[i], 0);
 	for (int round = 0; round < 2; round++)
 		for (int i = 0; i < 3; i++) {
 			assert_ptr_equal(next(), d[i]);
@@ -111,7 +111,7 @@ static void window(void **state)
 	struct destination *d = get("a", 4);
 	struct list deliveries[8];
 	for (int i = 0; i < 8; i++)
-		destination_add(table, d, &deliveries[i]);
+		destination_add(table, d, &deliveries[i], 0);
 	uint32_t opened = 0;
 	while (next() == d) {
 		destination_opened(table, d);
@@ -119,7 +119,7 @@ static void window(void **state)
 	}
 	assert_int_equal(opened, 2);
 	for (uint32_t most = 3; most <= 6; most++) {
-		destination_succeeded(table, d);
+		destination_succeeded(table, d, 0);
 		if (next() == d)
 			destination_opened(table, d);
 		assert_int_equal(d->connections, most < 4 ? most : 4);
@@ -127,7 +127,7 @@ static void window(void **state)
 	while (d->connections > 0)
 		destination_closed(table, d);
 	destination_failed(table, d, 0, 30000, MAX_MS);
-	(void)destination_unblock(table, INT64_MAX);
+	destination_forget_failures(table);
 	for (opened = 0; next() == d; opened++)
 		destination_opened(table, d);
 	assert_int_equal(opened, 2);
@@ -144,7 +144,7 @@ static void limits_that_shrink(void **state)
 	struct list delivery;
 	destination_opened(table, d);
 	destination_opened(table, d);
-	destination_add(table, d, &delivery);
+	destination_add(table, d, &delivery, 0);
 	assert_ptr_equal(next(), d);
 	/* A reload allows fewer than there are. */
 	assert_ptr_equal(get("a", 2), d);
@@ -155,25 +155,33 @@ static void limits_that_shrink(void **state)
 	(void)destination_take(table, d);
 }
 
+/* Wakes what is due, and says when something is due again. */
+static int64_t wake(int64_t now_ms)
+{
+	while (destination_wake(table, now_ms))
+		continue;
+	return destination_next_wake_ms(table);
+}
+
 static void blocked(void **state)
 {
 	(void)state;
 	static const int64_t waits_ms[] = { 30000, 60000, 120000, 240000, 480000, 960000, 1920000, MAX_MS, MAX_MS };
 	struct destination *d = get("a", 4);
 	struct list delivery;
-	destination_add(table, d, &delivery);
+	destination_add(table, d, &delivery, 0);
 	for (size_t i = 0; i < sizeof waits_ms / sizeof waits_ms[0]; i++) {
 		destination_failed(table, d, 1000, 30000, MAX_MS);
 		assert_int_equal(d->blocked_until_ms, 1000 + waits_ms[i]);
 		assert_null(next());
 		assert_false(destination_release(table, d));
-		assert_int_equal(destination_unblock(table, 999 + waits_ms[i]), 1000 + waits_ms[i]);
+		assert_int_equal(wake(999 + waits_ms[i]), 1000 + waits_ms[i]);
 		assert_null(next());
-		assert_true(destination_unblock(table, 1000 + waits_ms[i]) == INT64_MAX);
+		assert_true(wake(1000 + waits_ms[i]) == INT64_MAX);
 		assert_ptr_equal(next(), d);
 	}
 	destination_failed(table, d, 1000, 30000, MAX_MS);
-	destination_succeeded(table, d);
+	destination_succeeded(table, d, 0);
 	assert_int_equal(d->blocked_until_ms, 0);
 	assert_int_equal(d->failures, 0);
 	assert_ptr_equal(next(), d);
@@ -186,9 +194,9 @@ static void forgotten_when_unblocked(void **state)
 	(void)state;
 	destination_failed(table, get("a", 4), 0, 1000, MAX_MS);
 	destination_failed(table, get("b", 4), 0, 5000, MAX_MS);
-	assert_int_equal(destination_unblock(table, 1000), 5000);
+	assert_int_equal(wake(1000), 5000);
 	assert_int_equal(destination_count(table), 1);
-	assert_true(destination_unblock(table, 5000) == INT64_MAX);
+	assert_true(wake(5000) == INT64_MAX);
 	assert_int_equal(destination_count(table), 0);
 }
 
@@ -202,15 +210,14 @@ static void idle_connections(void **state)
 	destination_opened(table, d);
 	destination_idle_add(table, d, &connection);
 	assert_null(next());
-	destination_add(table, d, &delivery);
+	destination_add(table, d, &delivery, 0);
 	assert_ptr_equal(next(), d);
 	/* It goes away before it is used. */
 	destination_idle_remove(table, d, &connection);
 	assert_null(next());
 	destination_idle_add(table, d, &connection);
 	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN), d);
-	assert_ptr_equal(destination_idle_take(table, d), &connection);
-	assert_null(destination_idle_take(table, d));
+	destination_idle_remove(table, d, &connection);
 	assert_null(next());
 	destination_idle_remove(table, d, &connection);
 	destination_closed(table, d);
@@ -225,17 +232,17 @@ static void without_leave_to_open(void **state)
 	struct destination *far = get("mx/a", 4), *here = get("mailboxes", 2), *reused = get("mx/b", 1);
 	struct list deliveries[4], connection;
 	here->is_local = true;
-	destination_add(table, far, &deliveries[0]);
+	destination_add(table, far, &deliveries[0], 0);
 	assert_null(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN));
 	assert_true(destination_wants_connection(table));
-	destination_add(table, here, &deliveries[1]);
-	destination_add(table, reused, &deliveries[2]);
+	destination_add(table, here, &deliveries[1], 0);
+	destination_add(table, reused, &deliveries[2], 0);
 	destination_opened(table, reused);
 	destination_idle_add(table, reused, &connection);
 	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN), here);
 	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN), reused);
 	(void)destination_take(table, here);
-	(void)destination_idle_take(table, reused);
+	destination_idle_remove(table, reused, &connection);
 	(void)destination_take(table, reused);
 	assert_null(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN));
 	assert_ptr_equal(next(), far);
@@ -250,13 +257,13 @@ static void leave_for_first_connections(void **state)
 	(void)state;
 	struct destination *served = get_proven("mx/a", 4), *unserved = get("mx/b", 4);
 	struct list deliveries[4];
-	destination_add(table, served, &deliveries[0]);
+	destination_add(table, served, &deliveries[0], 0);
 	destination_opened(table, served);
 	assert_ptr_equal(next(), served);
 	assert_null(destination_next_runnable(table, DESTINATION_MAY_OPEN_FIRST));
 	assert_true(destination_wants_connection(table));
-	destination_add(table, unserved, &deliveries[1]);
-	destination_add(table, unserved, &deliveries[2]);
+	destination_add(table, unserved, &deliveries[1], 0);
+	destination_add(table, unserved, &deliveries[2], 0);
 	assert_null(destination_next_runnable(table, DESTINATION_MAY_NOT_OPEN));
 	assert_ptr_equal(destination_next_runnable(table, DESTINATION_MAY_OPEN_FIRST), unserved);
 	assert_ptr_equal(next(), unserved);
@@ -285,7 +292,7 @@ static void window_of_the_silent(void **state)
 	assert_int_equal(d->window, first);
 	assert_int_equal(d->failures, 0);
 	assert_int_equal(d->blocked_until_ms, 0);
-	destination_succeeded(table, d);
+	destination_succeeded(table, d, 0);
 	assert_int_equal(d->window, first + 1);
 }
 
@@ -301,10 +308,10 @@ static void each_frees_the_empty_ones(void **state)
 	struct list deliveries[3];
 	struct destination *open = get("a", 4);
 	destination_opened(table, open);
-	destination_add(table, open, &deliveries[0]);
-	destination_add(table, get("b", 4), &deliveries[1]);
+	destination_add(table, open, &deliveries[0], 0);
+	destination_add(table, get("b", 4), &deliveries[1], 0);
 	struct destination *dead = get("c", 4);
-	destination_add(table, dead, &deliveries[2]);
+	destination_add(table, dead, &deliveries[2], 0);
 	destination_failed(table, dead, 0, 1000, MAX_MS);
 	int taken = 0;
 	destination_each(table, take_all, &taken);
@@ -314,31 +321,291 @@ static void each_frees_the_empty_ones(void **state)
 	assert_null(next());
 }
 
-/* Three connections, the fourth is refused: three it is, and one more is tried only after many successes. */
+/* Three connections, the fourth is refused: three it is, and one more is tried only after a while; each time it is refused again, after a longer one. */
 static void enough_connections(void **state)
 {
 	(void)state;
+	static const int64_t waits_ms[] = { 10000, 20000, 40000, 80000, 160000, 320000, 320000 };
 	struct destination *d = get_proven("mx/example.net", 20);
 	struct list work;
+	int64_t now_ms = 1000;
 	list_init(&work);
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 3; i++)
 		destination_opened(table, d);
-	destination_refused_more(table, d);
-	destination_closed(table, d);
-	destination_add(table, d, &work);
-	assert_null(next());
-	for (int i = 0; i < 199; i++)
-		destination_succeeded(table, d);
-	assert_null(next());
-	destination_succeeded(table, d);
-	destination_closed(table, d);
-	destination_opened(table, d);
-	assert_ptr_equal(next(), d);
+	destination_add(table, d, &work, 0);
+	for (size_t i = 0; i < sizeof waits_ms / sizeof waits_ms[0]; i++) {
+		assert_ptr_equal(next(), d);
+		destination_opened(table, d);
+		d->proven = 3;
+		destination_refused_more(table, d, now_ms);
+		destination_closed(table, d);
+		for (int n = 0; n < 1000; n++)
+			destination_succeeded(table, d, now_ms + waits_ms[i] - 1);
+		assert_null(next());
+		now_ms += waits_ms[i];
+		/* One more at a time: as long as it has not come through, no other. */
+		destination_succeeded(table, d, now_ms);
+		assert_int_equal(d->window, 4);
+		destination_opened(table, d);
+		destination_succeeded(table, d, now_ms);
+		assert_int_equal(d->window, 4);
+		destination_closed(table, d);
+	}
 	assert_ptr_equal(destination_take(table, d), &work);
 	for (int i = 0; i < 3; i++)
 		destination_closed(table, d);
 }
 
+/* A single passing failure: the window is what it was soon after, and what the next trouble costs is not more for it. */
+static void passing_trouble(void **state)
+{
+	(void)state;
+	struct destination *d = get_proven("mx/example.net", 20);
+	for (int i = 0; i < 16; i++)
+		destination_opened(table, d);
+	d->proven = 16;
+	destination_strained(table, d, 1000);
+	assert_int_equal(d->window, 8);
+	for (int i = 0; i < 5; i++)
+		destination_strained(table, d, 1000 + i); /* side by side: one trouble */
+	assert_int_equal(d->window, 8);
+	while (d->connections > 8)
+		destination_closed(table, d);
+	d->proven = 8;
+	for (int i = 0; i < 30; i++) {
+		destination_succeeded(table, d, 11000);
+		while (d->connections < d->window) {
+			destination_opened(table, d);
+			d->proven++;
+		}
+	}
+	assert_int_equal(d->window, 20);
+	assert_int_equal(d->troubles, 0);
+	destination_strained(table, d, 20000);
+	assert_int_equal(d->window, 10);
+	assert_int_equal(d->grow_at_ms, 30000);
+	while (d->connections > 0)
+		destination_closed(table, d);
+	d->proven = 0;
+	destination_strained(table, d, 30000);
+	assert_int_equal(d->window, 1);
+}
+
+static void by_priority(void **state)
+{
+	(void)state;
+	static const int32_t priorities[] = { 0, 9, -9, 0, 4, 100, -100, 9 };
+	static const size_t order[] = { 1, 5, 7, 4, 0, 3, 2, 6 };
+	struct destination *d = get("a", 5);
+	struct list deliveries[9];
+	for (size_t i = 0; i < 8; i++)
+		destination_add(table, d, &deliveries[i], priorities[i]);
+	destination_add_first(table, d, &deliveries[8], 0);
+	assert_ptr_equal(destination_first(d), &deliveries[1]);
+	for (size_t i = 0; i < 4; i++)
+		assert_ptr_equal(destination_take(table, d), &deliveries[order[i]]);
+	assert_ptr_equal(destination_take(table, d), &deliveries[8]);
+	for (size_t i = 4; i < 8; i++)
+		assert_ptr_equal(destination_take(table, d), &deliveries[order[i]]);
+	assert_null(destination_first(d));
+	assert_null(destination_take(table, d));
+}
+
+static bool is_wanted(void *owner, struct list *delivery)
+{
+	return delivery == owner;
+}
+
+/* A free connection chooses among the first few; only who gives up a domain looks through all. */
+static void fitting(void **state)
+{
+	(void)state;
+	struct destination *d = get("a", 5);
+	static struct list deliveries[100];
+	for (size_t i = 0; i < 100; i++)
+		destination_add(table, d, &deliveries[i], i < 10 ? 1 : 0);
+	assert_ptr_equal(destination_take_fitting(table, d, is_wanted, &deliveries[31]), &deliveries[31]);
+	assert_null(destination_take_fitting(table, d, is_wanted, &deliveries[40]));
+	assert_ptr_equal(destination_take_any_fitting(table, d, is_wanted, &deliveries[99]), &deliveries[99]);
+	assert_null(destination_take_any_fitting(table, d, is_wanted, &deliveries[99]));
+	assert_int_equal(d->waiting_count, 98);
+	while (destination_take(table, d) != NULL)
+		continue;
+}
+
+static struct limiter_table *limiters;
+
+static int setup_limiters(void **state)
+{
+	limiters = limiter_table_new();
+	return setup(state);
+}
+
+static int teardown_limiters(void **state)
+{
+	int result = teardown(state);
+	limiter_table_free(limiters);
+	return result;
+}
+
+/* Ten destinations of a site that may have two connections: two have one, eight wait without being looked at, until one closes. */
+static void held_to_connect(void **state)
+{
+	(void)state;
+	struct limiter *site = limiter_get(limiters, VIEW("site/x"), &(struct limiter_limits){ .connections = 2 });
+	struct destination *d[10];
+	struct list deliveries[10];
+	char key[20];
+	for (size_t i = 0; i < 10; i++) {
+		snprintf(key, sizeof key, "mx/%zu", i);
+		d[i] = get(key, 5);
+		destination_set_limiters(table, d[i], 1, &site);
+		destination_add(table, d[i], &deliveries[i], 0);
+	}
+	assert_int_equal(site->users, 10);
+	size_t opened = 0, asked = 0;
+	struct destination *open[10];
+	for (struct destination *one; (one = next()) != NULL; asked++)
+		if (destination_may_open(table, one, 100)) {
+			(void)destination_take(table, one);
+			destination_opened(table, one);
+			open[opened++] = one;
+		}
+	assert_int_equal(opened, 2);
+	assert_int_equal(asked, 10);
+	assert_true(wake(100) == INT64_MAX);
+	assert_true(wake(1000000) == INT64_MAX);
+	assert_null(next());
+	/* Each that closes lets one more go, in turn: nobody starves. */
+	for (size_t closed = 0; closed < 10; closed++) {
+		destination_closed(table, open[closed]);
+		for (asked = 0; destination_wake(table, 200);)
+			for (struct destination *one; (one = next()) != NULL; asked++)
+				if (destination_may_open(table, one, 200)) {
+					(void)destination_take(table, one);
+					destination_opened(table, one);
+					open[opened++] = one;
+				}
+		assert_in_range(asked, closed < 8 ? 1 : 0, 4);
+		assert_int_equal(opened, closed < 8 ? closed + 3 : 10);
+	}
+	assert_int_equal(site->connections, 0);
+}
+
+/* A rate: who may not send now is left alone until the limiter's time, also where a connection is idle; others go on. */
+static void held_to_send(void **state)
+{
+	(void)state;
+	struct limiter_limits limits = { .rate_count = 1, .rates = { { 1, 1000 } } };
+	struct limiter *slow = limiter_get(limiters, VIEW("stream/slow"), &limits);
+	struct destination *d = get("mx/a@slow", 5), *other = get("mx/a", 5);
+	struct list deliveries[3], connection;
+	list_init(&connection);
+	destination_set_limiters(table, d, 1, &slow);
+	destination_add(table, d, &deliveries[0], 0);
+	destination_add(table, d, &deliveries[1], 0);
+	int64_t now_ms = 5000;
+	while (!destination_may_send(table, d, now_ms))
+		now_ms = wake(now_ms); /* a new limiter may begin empty */
+	destination_sent(d, now_ms);
+	(void)destination_take(table, d);
+	destination_opened(table, d);
+	destination_idle_add(table, d, &connection);
+	assert_ptr_equal(next(), d);
+	assert_false(destination_may_send(table, d, now_ms));
+	assert_null(next());
+	destination_add(table, other, &deliveries[2], 0);
+	assert_ptr_equal(next(), other);
+	(void)destination_take(table, other);
+	int64_t again_ms = wake(now_ms);
+	assert_in_range(again_ms, now_ms + 1, now_ms + 1000);
+	assert_null(next());
+	(void)wake(again_ms);
+	assert_ptr_equal(next(), d);
+	assert_true(destination_may_send(table, d, again_ms));
+	(void)destination_take(table, d);
+	destination_idle_remove(table, d, &connection);
+	destination_closed(table, d);
+}
+
+/* Held for one reason and let go, it is held for the next one; nothing spins, and whoever is freed waits nowhere. */
+static void held_by_several(void **state)
+{
+	(void)state;
+	struct limiter *both[2] = { limiter_get(limiters, VIEW("site/x@"), &(struct limiter_limits){ 0 }),
+		limiter_get(limiters, VIEW("stream/y"), &(struct limiter_limits){ .connections = 1 }) };
+	struct destination *d = get("mx/a", 5), *e = get("mx/b", 5);
+	struct list deliveries[2];
+	destination_set_limiters(table, d, 2, both);
+	destination_set_limiters(table, e, 2, both);
+	destination_add(table, d, &deliveries[0], 0);
+	destination_add(table, e, &deliveries[1], 0);
+	limiter_suspend(both[0], 1000, VIEW("why"));
+	assert_ptr_equal(destination_suspended(d, 999), both[0]);
+	assert_null(destination_suspended(d, 1000));
+	assert_false(destination_may_open(table, d, 0));
+	assert_false(destination_may_open(table, e, 0));
+	assert_null(next());
+	assert_int_equal(wake(999), 1000);
+	(void)wake(1000);
+	assert_ptr_equal(next(), d);
+	assert_true(destination_may_open(table, d, 1000));
+	destination_opened(table, d);
+	assert_false(destination_may_open(table, e, 1000));
+	assert_true(destination_is_under(e, both[1]));
+	assert_true(wake(5000) == INT64_MAX);
+	/* Limits that change let it go. */
+	destination_set_limiters(table, e, 1, both);
+	assert_false(destination_is_under(e, both[1]));
+	assert_true(destination_may_open(table, e, 5000));
+	assert_int_equal(both[1]->connections, 1);
+	destination_set_limiters(table, d, 1, both);
+	assert_int_equal(both[1]->connections, 0);
+	assert_int_equal(both[1]->users, 0);
+	destination_hold_until(table, e, 7000);
+	assert_int_equal(wake(6000), 7000);
+	(void)destination_take(table, e);
+	assert_true(destination_release(table, e));
+	assert_true(wake(6000) == INT64_MAX);
+	(void)destination_take(table, d);
+	destination_closed(table, d);
+}
+
+/* Thousands that are dead or held are not looked at for the sake of one that is not. */
+static void one_among_many(void **state)
+{
+	(void)state;
+	struct limiter *site = limiter_get(limiters, VIEW("site/x@"), &(struct limiter_limits){ .connections = 1 });
+	static struct list deliveries[5001];
+	char key[20];
+	for (size_t i = 0; i < 5000; i++) {
+		snprintf(key, sizeof key, "mx/%zu", i);
+		struct destination *d = get(key, 5);
+		destination_add(table, d, &deliveries[i], 0);
+		if (i % 2 == 0) {
+			destination_failed(table, d, 0, 1000000, 1000000);
+			continue;
+		}
+		destination_set_limiters(table, d, 1, &site);
+		if (i == 1)
+			destination_opened(table, d);
+		else
+			assert_false(destination_may_open(table, d, 0));
+	}
+	assert_ptr_equal(next(), get("mx/1", 5));
+	struct destination *live = get("mx/live", 5), *one = get("mx/1", 5);
+	(void)destination_take(table, one);
+	destination_add(table, live, &deliveries[5000], 0);
+	assert_ptr_equal(next(), live);
+	(void)destination_take(table, live);
+	assert_null(next());
+	destination_closed(table, one);
+	int taken = 0;
+	destination_each(table, take_all, &taken);
+	assert_int_equal(taken, 4999);
+}
+
+#define WITH_LIMITERS(name) cmocka_unit_test_setup_teardown(name, setup_limiters, teardown_limiters)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -350,6 +617,13 @@ int main(void)
 		CASE(in_turn),
 		CASE(window),
 		CASE(enough_connections),
+		CASE(passing_trouble),
+		CASE(by_priority),
+		CASE(fitting),
+		WITH_LIMITERS(held_to_connect),
+		WITH_LIMITERS(held_to_send),
+		WITH_LIMITERS(held_by_several),
+		WITH_LIMITERS(one_among_many),
 		CASE(limits_that_shrink),
 		CASE(blocked),
 		CASE(forgotten_when_unblocked),

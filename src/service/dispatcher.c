@@ -9,6 +9,9 @@
 #include <string.h>
 
 #define BUCKETS 16384u
+#define TIDY_MS 60000
+#define EGRESS_AGAIN_MS 1000
+#define PATIENCE_LOOK_MS 1000
 
 static void pump(struct dispatcher *d);
 
@@ -36,27 +39,78 @@ static enum destination_leave leave_to_open(const struct dispatcher *d)
 	return d->connections < most - most / 4 ? DESTINATION_MAY_OPEN : DESTINATION_MAY_OPEN_FIRST;
 }
 
+/* None of its addresses may send today: all of it waits on disk. */
+static void leave_until(struct dispatcher *d, struct destination *destination, const struct streams_pick *pick)
+{
+	struct list *link;
+	int64_t until_ms = loop_now_ms(d->loop) + pick->again_wall_ms - clock_wall_ms();
+	while ((link = destination_take(d->destinations, destination)) != NULL) {
+		struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
+		delivery->untried = true;
+		delivery_defer_until(delivery, view_from_cstr(pick->reason), until_ms);
+	}
+	(void)destination_release(d->destinations, destination);
+}
+
+/* The address to send from. False: there is none now, and the destination is runnable no more. */
+static bool pick_egress(struct dispatcher *d, struct destination *destination, struct streams_pick *ret)
+{
+	const struct delivery *first = LIST_ENTRY(destination_first(destination), struct delivery, link);
+	const struct config_stream *stream = config_stream_named(d->config, first->way.stream);
+	int64_t now_ms = loop_now_ms(d->loop);
+	switch (streams_pick_egress(d->server->streams, stream, d->limiters, now_ms, clock_wall_ms(), ret)) {
+	case STREAMS_USE:
+		return true;
+	case STREAMS_WAIT:
+		/* A connection that is closed may help sooner than the time it names, and does not say so. */
+		destination_hold_until(d->destinations, destination,
+			ret->again_ms < now_ms + EGRESS_AGAIN_MS ? ret->again_ms : now_ms + EGRESS_AGAIN_MS);
+		return false;
+	case STREAMS_DEFER:
+	default:
+		leave_until(d, destination, ret);
+		return false;
+	}
+}
+
 static void open_one(struct dispatcher *d, struct destination *destination)
 {
+	struct streams_pick pick = { 0 };
+	if (!destination->is_local &&
+		(!destination_may_open(d->destinations, destination, loop_now_ms(d->loop)) ||
+			!pick_egress(d, destination, &pick)))
+		return;
 	struct delivery *delivery = LIST_ENTRY(destination_take(d->destinations, destination), struct delivery, link);
 	destination_opened(d->destinations, destination);
 	if (delivery->way.kind == DELIVERY_MAILBOX)
 		mailbox_deliver(delivery);
 	else
-		remote_open(d, delivery);
+		remote_open(d, delivery, &pick);
 }
 
-/* Each call starts a delivery, or ends an idle connection that none of them may go over: so it comes to an end. */
+/* Each call starts a delivery, holds the destination, or ends an idle connection that none may go over: so it comes to an end. */
 static void start_one(struct dispatcher *d, struct destination *destination, enum destination_leave leave)
 {
 	bool may_open = leave == DESTINATION_MAY_OPEN || destination->is_local ||
 		(leave == DESTINATION_MAY_OPEN_FIRST && destination->connections == 0);
-	if (remote_reuse_for_first(destination))
-		return;
+	if (!list_is_empty(&destination->idle)) {
+		if (!destination_may_send(d->destinations, destination, loop_now_ms(d->loop)) ||
+			remote_reuse_for_first(destination))
+			return;
+	}
 	if (may_open && destination_has_room(destination))
 		open_one(d, destination);
 	else
 		remote_reuse_or_quit(destination);
+}
+
+/* Every place is taken: who has let us wait for long makes room for those that have none. */
+static void watch_patience(struct dispatcher *d)
+{
+	bool is_short = leave_to_open(d) == DESTINATION_MAY_NOT_OPEN &&
+		destination_wants_first_connection(d->destinations);
+	if (is_short && d->patience_timer.due_ms == INT64_MAX)
+		loop_timer_set(&d->patience_timer, loop_now_ms(d->loop) + PATIENCE_LOOK_MS);
 }
 
 static void pump(struct dispatcher *d)
@@ -65,20 +119,38 @@ static void pump(struct dispatcher *d)
 		return;
 	struct destination *destination;
 	enum destination_leave leave;
-	while (leave = leave_to_open(d), (destination = destination_next_runnable(d->destinations, leave)) != NULL)
-		start_one(d, destination, leave);
+	do {
+		while (leave = leave_to_open(d),
+			(destination = destination_next_runnable(d->destinations, leave)) != NULL)
+			start_one(d, destination, leave);
+	} while (destination_wake(d->destinations, loop_now_ms(d->loop)));
+	loop_timer_set(&d->unblock_timer, destination_next_wake_ms(d->destinations));
 	/* A connection that ends pumps again; one that only waits for more of its own makes room for others. */
 	if (leave_to_open(d) != DESTINATION_MAY_OPEN && destination_wants_connection(d->destinations))
 		remote_quit_one_idle(d);
+	watch_patience(d);
 	if (d->more_on_disk && d->active_recipients < d->config->queue.active_recipients / 4 * 3)
 		dispatcher_load_soon(d);
 }
 
 static void unblock(void *owner)
 {
+	pump(owner);
+}
+
+static void end_slowest(void *owner)
+{
 	struct dispatcher *d = owner;
-	loop_timer_set(&d->unblock_timer, destination_unblock(d->destinations, loop_now_ms(d->loop)));
+	if (!d->stopping)
+		remote_end_slowest(d);
 	pump(d);
+}
+
+static void tidy(void *owner)
+{
+	struct dispatcher *d = owner;
+	limiter_table_tidy(d->limiters, loop_now_ms(d->loop));
+	loop_timer_set(&d->tidy_timer, loop_now_ms(d->loop) + TIDY_MS);
 }
 
 static struct message **bucket(struct dispatcher *d, uint64_t id)
@@ -210,7 +282,7 @@ static void reload_queue(struct loop_task *task)
 	atomic_store(&d->reload_posted, false);
 	dispatcher_forget_waiting(d);
 	/* "Retry now" means now, also where the last tries found nobody. */
-	(void)destination_unblock(d->destinations, INT64_MAX);
+	destination_forget_failures(d->destinations);
 	domain_routes_retry(d->routes);
 	dispatcher_note_due(d, 0);
 }
@@ -230,6 +302,7 @@ static enum err apply_config(struct dispatcher *d, struct config *config)
 		tls_context_unref(verify);
 		return ERR_TLS;
 	}
+	d->settings_count++;
 	tls_context_unref(d->tls_may);
 	tls_context_unref(d->tls_verify);
 	config_unref(d->config);
@@ -246,6 +319,14 @@ static void configure_routes(struct dispatcher *d)
 	shaping_unref(shaping);
 }
 
+/* What waits is placed anew: its hosts, limits, stream and smart host may be others now. */
+static void apply_to_waiting(struct dispatcher *d)
+{
+	dispatcher_forget_waiting(d);
+	configure_routes(d);
+	dispatcher_note_due(d, 0);
+}
+
 static void reload_config(struct loop_task *task)
 {
 	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, config_task);
@@ -254,7 +335,7 @@ static void reload_config(struct loop_task *task)
 	if (apply_config(d, config) != ERR_OK)
 		LOG(LOG_LEVEL_ERROR, "reload-failed", LOG_CSTR("reason", err_detail()));
 	else
-		configure_routes(d);
+		apply_to_waiting(d);
 	config_unref(config);
 }
 
@@ -279,6 +360,8 @@ static void begin_stop(struct loop_task *task)
 	d->stopping = true;
 	loop_timer_clear(&d->load_timer);
 	loop_timer_clear(&d->unblock_timer);
+	loop_timer_clear(&d->patience_timer);
+	loop_timer_clear(&d->tidy_timer);
 	dispatcher_forget_waiting(d);
 	remote_quit_idle(d);
 	streams_stop(d->server->streams);
@@ -302,6 +385,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 	d->buckets = mem_alloc_array(BUCKETS, sizeof(struct message *));
 	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;
 	d->destinations = destination_table_new();
+	d->limiters = limiter_table_new();
 	d->pump_task.run = run_pump;
 	d->stop_task.run = begin_stop;
 	d->reload_task.run = reload_queue;
@@ -313,6 +397,8 @@ struct dispatcher *dispatcher_new(struct server *server)
 	}
 	loop_timer_init(&d->load_timer, d->loop, dispatcher_load_now, d);
 	loop_timer_init(&d->unblock_timer, d->loop, unblock, d);
+	loop_timer_init(&d->patience_timer, d->loop, end_slowest, d);
+	loop_timer_init(&d->tidy_timer, d->loop, tidy, d);
 	loop_timer_init(&d->retry_timer, d->loop, dispatcher_settle_retry, d);
 	loop_timer_init(&d->stop_timer, d->loop, stop_now, d);
 	struct config *config = server_config(server);
@@ -326,14 +412,29 @@ struct dispatcher *dispatcher_new(struct server *server)
 			.timeout_ms = d->config->dns.timeout_ms,
 		};
 		d->resolver = resolver_new(d->loop, &options);
+		d->https = https_new(d->loop);
+	}
+	if (d->resolver != NULL && d->https != NULL) {
+		d->sts = sts_new(&(struct sts_options){
+			.server = server,
+			.loop = d->loop,
+			.resolver = d->resolver,
+			.https = d->https,
+			.port = d->config->delivery.https_port,
+			.ca_file = d->config->delivery.ca_file,
+		});
 		d->routes = domain_routes_new(&(struct domain_routes_options){
-			.loop = d->loop, .resolver = d->resolver, .found = dispatcher_route_found, .owner = d });
+			.loop = d->loop,
+			.resolver = d->resolver,
+			.sts = d->sts,
+			.found = dispatcher_route_found,
+			.owner = d,
+		});
 		configure_routes(d);
 		streams_start(server->streams, d);
-		d->https = https_new(d->loop);
 		d->smarthosts = smarthosts_new(server, d->loop, d->https);
 	}
-	if (d->resolver == NULL || d->https == NULL) {
+	if (d->routes == NULL) {
 		dispatcher_free(d);
 		return NULL;
 	}
@@ -343,6 +444,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 enum err dispatcher_start(struct dispatcher *dispatcher)
 {
 	dispatcher_load_soon(dispatcher);
+	loop_timer_set(&dispatcher->tidy_timer, loop_now_ms(dispatcher->loop) + TIDY_MS);
 	if (pthread_create(&dispatcher->thread, NULL, run, dispatcher) != 0)
 		return err_set(ERR_IO, "cannot start the delivery thread: the system's limit on threads is reached");
 	dispatcher->started = true;
@@ -389,15 +491,19 @@ void dispatcher_free(struct dispatcher *dispatcher)
 			dispatcher_forget_waiting(d);
 		domain_routes_free(d->routes);
 		smarthosts_free(d->smarthosts);
-		https_free(d->https);
 		loop_timer_clear(&d->load_timer);
 		loop_timer_clear(&d->unblock_timer);
+		loop_timer_clear(&d->patience_timer);
+		loop_timer_clear(&d->tidy_timer);
 		loop_timer_clear(&d->retry_timer);
 		loop_timer_clear(&d->stop_timer);
+		sts_free(d->sts);
+		https_free(d->https);
 		resolver_free(d->resolver);
 		loop_free(d->loop);
 	}
 	destination_table_free(d->destinations);
+	limiter_table_free(d->limiters);
 	tls_context_unref(d->tls_may);
 	tls_context_unref(d->tls_verify);
 	config_unref(d->config);

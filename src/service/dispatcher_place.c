@@ -2,12 +2,12 @@
 #include "service/dispatcher_private.h"
 
 #include "base/clock.h"
+#include "service/streams.h"
 
 #define LOCAL_JOBS 16u
 #define SHORT_QUEUE_MAX 100u /* deliveries that wait for one destination */
 
-/* Until it is looked at again the recipients stay on disk: no try, unless it is their first. */
-static void defer_until(struct delivery *delivery, struct view reason, int64_t until_ms)
+void delivery_defer_until(struct delivery *delivery, struct view reason, int64_t until_ms)
 {
 	int64_t wait_ms = until_ms - loop_now_ms(delivery->dispatcher->loop);
 	delivery_set_all(delivery, OUTCOME_DEFERRED, reason, VIEW_NONE);
@@ -23,20 +23,76 @@ static size_t short_queue(const struct dispatcher *d)
 	return part < SHORT_QUEUE_MAX ? part : SHORT_QUEUE_MAX;
 }
 
+static struct limiter *limiter_named(struct dispatcher *d, const char *kind, struct view name, const char *at,
+	struct view stream, const struct limiter_limits *limits)
+{
+	struct buf text = { 0 };
+	enum err err = buf_append_format(&text, "%s%.*s%s%.*s", kind, VIEW_ARG(name), at, VIEW_ARG(stream));
+	ASSERT(err == ERR_OK);
+	struct limiter *limiter = limiter_get(d->limiters, buf_view(&text), limits);
+	buf_clear(&text);
+	return limiter;
+}
+
+static struct limiter_limits limits_of_site(const struct shaping_site *site)
+{
+	struct limiter_limits limits = { 0 };
+	if (site == NULL)
+		return limits;
+	limits.connections = site->connections;
+	for (size_t i = 0; i < site->rate_count && i < LIMITER_RATES_MAX; i++)
+		limits.rates[limits.rate_count++] = (struct limiter_rate){ site->rates[i].count,
+			site->rates[i].per_ms };
+	return limits;
+}
+
+/* The site as a whole, where rules limit it; the site for this stream, which trouble slows down without the others; the stream as a whole. */
+static void set_limiters(const struct delivery *delivery, struct destination *destination)
+{
+	struct dispatcher *d = delivery->dispatcher;
+	const struct domain_route *route = delivery->route;
+	const struct config_stream *stream = config_stream_named(d->config, delivery->way.stream);
+	struct limiter *limiters[DESTINATION_LIMITERS_MAX];
+	size_t count = 0;
+	if (destination->settings == d->settings_count)
+		return;
+	destination->settings = d->settings_count;
+	if (route != NULL) {
+		struct limiter_limits limits = limits_of_site(route->shaping_site);
+		if (route->shaping_site != NULL)
+			limiters[count++] = limiter_named(d, "site/", route->site, "", VIEW_NONE, &limits);
+		if (stream != NULL && stream->connections_per_destination > 0)
+			limits.connections = stream->connections_per_destination;
+		limiters[count++] = limiter_named(d, "site/", route->site, "@", delivery->way.stream, &limits);
+	}
+	if (stream != NULL) {
+		struct limiter_limits limits = streams_limits(stream);
+		limiters[count++] = limiter_named(d, "stream/", view_from_cstr(stream->name), "", VIEW_NONE, &limits);
+	}
+	destination_set_limiters(d->destinations, destination, count, limiters);
+}
+
 static void place_at(struct delivery *delivery, struct view key, uint32_t limit)
 {
 	struct dispatcher *d = delivery->dispatcher;
+	int64_t now_ms = loop_now_ms(d->loop);
 	struct destination *destination = destination_get(d->destinations, key, limit);
+	const struct limiter *suspended;
 	delivery->destination = destination;
-	if (delivery->way.kind == DELIVERY_MAILBOX)
-		destination->is_local = true;
-	if (destination->blocked_until_ms > loop_now_ms(d->loop)) {
+	destination->is_local = delivery->way.kind == DELIVERY_MAILBOX;
+	if (!destination->is_local)
+		set_limiters(delivery, destination);
+	if (destination->blocked_until_ms > now_ms) {
 		delivery->untried = true;
-		defer_until(delivery, view_from_cstr(destination->reason), destination->blocked_until_ms);
+		delivery_defer_until(delivery, view_from_cstr(destination->reason), destination->blocked_until_ms);
+	} else if ((suspended = destination_suspended(destination, now_ms)) != NULL) {
+		delivery->untried = true;
+		delivery_defer_until(delivery, view_from_cstr(suspended->reason), suspended->suspended_until_ms);
+		(void)destination_release(d->destinations, destination);
 	} else if (delivery->message->only_where_short && destination->waiting_count >= short_queue(d)) {
 		delivery_drop(delivery);
 	} else {
-		destination_add(d->destinations, destination, &delivery->link);
+		destination_add(d->destinations, destination, &delivery->link, delivery->way.priority);
 		dispatcher_pump_soon(d);
 	}
 }
@@ -53,6 +109,17 @@ static void place_at_named(struct delivery *delivery, const char *kind, struct v
 	buf_clear(&key);
 }
 
+/* Connections: of the stream, of the site, or of any destination. */
+static uint32_t connections_max(const struct delivery *delivery)
+{
+	const struct config *config = delivery->dispatcher->config;
+	const struct config_stream *stream = config_stream_named(config, delivery->way.stream);
+	const struct shaping_site *site = delivery->route->shaping_site;
+	if (stream != NULL && stream->connections_per_destination > 0)
+		return stream->connections_per_destination;
+	return site != NULL && site->connections > 0 ? site->connections : config->delivery.concurrency_per_destination;
+}
+
 static void place_at_smarthost(struct delivery *delivery)
 {
 	struct dispatcher *d = delivery->dispatcher;
@@ -60,17 +127,26 @@ static void place_at_smarthost(struct delivery *delivery)
 	if (smarthost != NULL)
 		place_at_named(delivery, "smarthost/", view_from_cstr(smarthost->name), smarthost->concurrency);
 	else
-		defer_until(delivery, VIEW("451 4.3.5 The smart host is not in the configuration"), 0);
+		delivery_defer_until(delivery, VIEW("451 4.3.5 The smart host is not in the configuration"), 0);
+}
+
+static void place_by_hosts(struct delivery *delivery, const struct domain_route *route)
+{
+	if (route->refused_until_ms > loop_now_ms(delivery->dispatcher->loop)) {
+		delivery->untried = true;
+		delivery_defer_until(delivery, view_from_cstr(route->refused_reason), route->refused_until_ms);
+		return;
+	}
+	place_at_named(delivery, "", route->destination, connections_max(delivery));
 }
 
 static void place_by_route(struct delivery *delivery, struct domain_route *route)
 {
-	struct dispatcher *d = delivery->dispatcher;
 	delivery->route = domain_route_ref(route);
 	if (route->hosts.result == MX_HOSTS) {
-		place_at_named(delivery, "", route->destination, d->config->delivery.concurrency_per_destination);
+		place_by_hosts(delivery, route);
 	} else if (route->hosts.result == MX_TEMPORARY) {
-		defer_until(delivery, view_from_cstr(route->problem), route->expires_ms);
+		delivery_defer_until(delivery, view_from_cstr(route->problem), route->expires_ms);
 	} else {
 		delivery_set_all(delivery, OUTCOME_FAILED, view_from_cstr(route->problem), VIEW_NONE);
 		dispatcher_settle(delivery);

@@ -68,11 +68,14 @@ struct dispatcher {
 	bool started;
 	struct config *config;
 	struct resolver *resolver;
+	struct sts *sts;
 	struct domain_routes *routes;
 	struct tls_context *tls_may, *tls_verify;
 	struct https *https; /* policies, access tokens */
 	struct smarthosts *smarthosts;
 	struct destination_table *destinations;
+	struct limiter_table *limiters;
+	uint64_t settings_count; /* grows when what limiters are made of may have changed */
 
 	struct message **buckets; /* active messages by id */
 	size_t bucket_count;
@@ -90,6 +93,8 @@ struct dispatcher {
 	int64_t next_due_wall_ms; /* earliest due time known to be on disk */
 	struct loop_timer load_timer;
 	struct loop_timer unblock_timer;
+	struct loop_timer patience_timer; /* while connections are short */
+	struct loop_timer tidy_timer;
 	struct loop_timer retry_timer; /* outcomes that could not be written */
 	struct list unsettled;
 
@@ -127,6 +132,8 @@ void dispatcher_load_now(void *dispatcher);
 void dispatcher_route(struct dispatcher *dispatcher, struct message *message);
 /* dispatcher_place.c: a delivery that is complete goes to its destination, waits for its domain's route first, or has its outcome at once. */
 void dispatcher_place(struct delivery *delivery);
+/* All its recipients stay on disk until then (monotonic): no try, unless it is their first. */
+void delivery_defer_until(struct delivery *delivery, struct view reason, int64_t until_ms);
 /* The route that it waited for is known. */
 void dispatcher_route_found(void *dispatcher, struct list *waiter, struct domain_route *route);
 
@@ -170,14 +177,17 @@ void content_remove_spool(struct dispatcher *dispatcher, const char *name);
 /* mailbox.c */
 void mailbox_deliver(struct delivery *delivery);
 
-/* remote_pool.c */
-void remote_open(struct dispatcher *dispatcher, struct delivery *delivery);
+/* remote_pool.c: opens a connection for the delivery, from this address. */
+struct streams_pick;
+void remote_open(struct dispatcher *dispatcher, struct delivery *delivery, const struct streams_pick *pick);
 /* An idle connection of the destination takes the delivery that waits first, if there is one that it may go over. */
 bool remote_reuse_for_first(struct destination *destination);
 /* An idle connection, of which there is at least one, takes any delivery that may go over it; or one of them is ended to make room. */
 void remote_reuse_or_quit(struct destination *destination);
 /* Makes room for a connection to somewhere else. */
 void remote_quit_one_idle(struct dispatcher *dispatcher);
+/* No connection is left for destinations that have none: the one that has let us wait longest is given up, if that was long. */
+void remote_end_slowest(struct dispatcher *dispatcher);
 /* Stopping: idle ones quit, or all are dropped (their deliveries stay on disk). */
 void remote_quit_idle(struct dispatcher *dispatcher);
 void remote_drop_all(struct dispatcher *dispatcher);

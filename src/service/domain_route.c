@@ -21,6 +21,7 @@ void domain_route_unref(struct domain_route *route)
 	if (route == NULL || --route->references > 0)
 		return;
 	shaping_unref(route->shaping);
+	sts_policy_unref(route->sts);
 	arena_clear(&route->arena);
 	mem_free(route);
 }
@@ -72,13 +73,12 @@ static void name_site(struct domain_route *route)
 						  : view_from(route->destination, strlen("mx/"));
 }
 
-struct domain_route *domain_route_new(struct view domain, struct shaping *shaping)
+struct domain_route *domain_route_new(struct view domain)
 {
 	struct domain_route *route = mem_alloc(sizeof *route);
 	route->references = 1;
 	arena_init(&route->arena, ARENA_BYTES);
 	route->domain = keep(route, domain);
-	route->shaping = shaping != NULL ? shaping_ref(shaping) : NULL;
 	route->hosts.result = MX_TEMPORARY;
 	return route;
 }
@@ -94,8 +94,9 @@ void domain_route_set_problem(struct domain_route *route, enum mx_result result,
 }
 
 /* Names are borrowed from an answer whose memory goes: the few that count are kept. */
-void domain_route_set_hosts(struct domain_route *route, const struct mx_hosts *hosts)
+void domain_route_set_hosts(struct domain_route *route, const struct mx_hosts *hosts, struct shaping *shaping)
 {
+	route->shaping = shaping != NULL ? shaping_ref(shaping) : NULL;
 	route->hosts = *hosts;
 	for (size_t i = 0; i < hosts->count; i++)
 		route->hosts.names[i] = keep(route, hosts->names[i]);

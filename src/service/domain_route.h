@@ -20,11 +20,15 @@ struct domain_route {
 	const char *
 		problem; /* without hosts: the reply for those who wait, "451 4.4.3 …", "550 5.1.2 …"; owned by the route */
 	struct sts_policy *sts; /* referenced; NULL: none in force */
+	enum sts_problem sts_problem; /* what came of the look-up, for TLS reports */
+	/* Its hosts can be reached, but not as the domain demands (TLS): nobody tries before this time; monotonic. 0: not so. */
+	int64_t refused_until_ms;
+	char refused_reason[240]; /* "451 4.7.5 …" */
 	struct view
 		destination; /* "mx/a.example.net,b.example.net": the same for all domains with the same hosts; bounded, owned */
 	struct view site; /* name of the shaping rules' site ("google"), else the text behind "mx/" */
 	const struct shaping_site *shaping_site; /* NULL: no rules name it; lives as long as the route's shaping */
-	struct shaping *shaping; /* referenced */
+	struct shaping *shaping; /* referenced; NULL: no rules */
 	int64_t expires_ms; /* monotonic */
 	struct arena arena; /* private */
 };

@@ -22,8 +22,11 @@ struct domain_entry {
 	struct domain_entry *next; /* hash chain */
 	struct domain_routes *routes;
 	struct view domain; /* owned; lower case */
-	bool is_asking;
+	bool is_asking; /* while one of the following is open */
 	struct resolver_query *query;
+	struct sts_query *policy_query;
+	struct domain_route *next_route; /* what is known of it so far */
+	uint32_t ttl_s;
 	struct list waiting;
 	struct domain_route *route; /* the last one; NULL: none yet */
 	uint32_t failures; /* in a row */
@@ -72,6 +75,8 @@ static void entry_free(struct domain_entry *e)
 	t->count--;
 	if (e->query != NULL)
 		t->options.dns->cancel(e->query);
+	sts_cancel(e->policy_query);
+	domain_route_unref(e->next_route);
 	list_remove(&e->link);
 	domain_route_unref(e->route);
 	mem_free((void *)(uintptr_t)e->domain.ptr);
@@ -203,6 +208,35 @@ static const char *why_unknown(const struct resolver_answer *answer)
 	return answer->err == ERR_SYNTAX ? "it is no name" : "the DNS servers' answer makes no sense";
 }
 
+/* Both answers are there, or the one that matters. */
+static void know_if_complete(struct domain_entry *e)
+{
+	struct domain_routes *t = e->routes;
+	struct domain_route *route = e->next_route;
+	if (e->query != NULL)
+		return;
+	if (route->hosts.result != MX_HOSTS) {
+		sts_cancel(e->policy_query); /* nothing is sent there, whatever it says */
+		e->policy_query = NULL;
+	}
+	if (e->policy_query != NULL)
+		return;
+	e->next_route = NULL;
+	know(e, route, e->ttl_s);
+	go_on(t);
+}
+
+/* A policy that can't be had is none (RFC 8461 §5.1); what was the matter is told where TLS is reported. */
+static void policy_found(void *owner, struct sts_policy *policy, enum sts_problem problem, const char *detail)
+{
+	struct domain_entry *e = owner;
+	(void)detail;
+	e->policy_query = NULL;
+	e->next_route->sts_problem = problem;
+	e->next_route->sts = policy != NULL ? sts_policy_ref(policy) : NULL;
+	know_if_complete(e);
+}
+
 static void mx_answered(void *owner, const struct resolver_answer *answer)
 {
 	struct domain_entry *e = owner;
@@ -214,12 +248,12 @@ static void mx_answered(void *owner, const struct resolver_answer *answer)
 	struct mx_hosts found;
 	bool ok = answer->err == ERR_OK && !answer->bogus &&
 		dns_answer_parse(answer->wire, DNS_TYPE_MX, &arena, &parsed) == ERR_OK;
-	struct domain_route *route = domain_route_new(e->domain, e->routes->shaping);
+	struct domain_route *route = e->next_route;
 	struct view own[2] = { view_from_cstr(t->config->hostname), view_from_cstr(t->config->delivery.ehlo_name) };
 	mx_order(ok ? &parsed : NULL, route->domain, 2, own, random_below(UINT32_MAX), &found);
 	route->mx_is_secure = ok && answer->secure;
 	if (found.result == MX_HOSTS) {
-		domain_route_set_hosts(route, &found);
+		domain_route_set_hosts(route, &found, t->shaping);
 	} else if (final_reply(found.result) != NULL) {
 		domain_route_set_problem(route, found.result, final_reply(found.result));
 	} else {
@@ -229,8 +263,8 @@ static void mx_answered(void *owner, const struct resolver_answer *answer)
 		domain_route_set_problem(route, MX_TEMPORARY, problem);
 	}
 	arena_clear(&arena);
-	know(e, route, parsed.ttl_s);
-	go_on(t);
+	e->ttl_s = parsed.ttl_s;
+	know_if_complete(e);
 }
 
 static void ask(struct domain_entry *e)
@@ -242,6 +276,9 @@ static void ask(struct domain_entry *e)
 	list_append(&t->asking, &e->link);
 	e->is_asking = true;
 	t->asking_count++;
+	e->next_route = domain_route_new(e->domain);
+	if (t->options.sts != NULL && t->config->delivery.mta_sts)
+		e->policy_query = sts_find(t->options.sts, e->domain, policy_found, e);
 	e->query = t->options.dns->ask(t->options.resolver, name, DNS_TYPE_MX, mx_answered, e);
 }
 
@@ -277,7 +314,7 @@ static struct domain_route *without_dns(struct domain_entry *e)
 	bool is_literal = domain.len > 0 && domain.ptr[0] == '[';
 	if (!is_literal && domain.len > 0 && domain.len < NAME_MAX_BYTES && view_is_ascii(domain))
 		return NULL;
-	struct domain_route *route = domain_route_new(e->domain, e->routes->shaping);
+	struct domain_route *route = domain_route_new(e->domain);
 	if (!is_literal) {
 		domain_route_set_problem(route, MX_NO_DOMAIN, "550 5.1.2 The domain is no name that can be looked up");
 	} else if (!is_good_literal(domain)) {
@@ -286,7 +323,7 @@ static struct domain_route *without_dns(struct domain_entry *e)
 	} else {
 		struct mx_hosts host = { .result = MX_HOSTS, .is_implicit = true, .count = 1 };
 		host.names[0] = domain;
-		domain_route_set_hosts(route, &host);
+		domain_route_set_hosts(route, &host, e->routes->shaping);
 	}
 	return route;
 }

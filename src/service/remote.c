@@ -91,6 +91,11 @@ static void session_failed(struct remote *remote, const struct smtp_sender_event
 		return;
 	}
 	note_reason(remote, event);
+	if (!event->made_here && event->stage <= SMTP_STAGE_AUTH)
+		(void)remote_shape(remote, &event->reply); /* the next host is tried anyway */
+	if (event->stage != SMTP_STAGE_GREETING && event->stage != SMTP_STAGE_QUIT &&
+		(event->made_here || smtp_reply_is_transient(&event->reply)))
+		remote_strained(remote);
 	if (remote_login_refused(remote, event))
 		return;
 	if (event->stage == SMTP_STAGE_GREETING && !event->made_here && event->reply.code == 521)
@@ -267,6 +272,7 @@ static size_t on_input(void *owner, struct view in)
 static void on_drained(void *owner)
 {
 	struct remote *remote = owner;
+	remote->step_ms = loop_now_ms(remote->dispatcher->loop);
 	remote->busy = true;
 	if (remote->engine != NULL && remote->delivery != NULL)
 		remote_feed_body(remote);
@@ -336,7 +342,9 @@ static void make_engine(struct remote *remote)
 	const struct config_smarthost *smarthost = remote->smarthost;
 	struct smtp_sender_options options;
 	smtp_sender_options_init(&options);
-	options.ehlo_name = view_from_cstr(remote->config->delivery.ehlo_name);
+	options.ehlo_name = view_from_cstr(remote->egress != NULL && remote->egress->ehlo_name != NULL
+			? remote->egress->ehlo_name
+			: remote->config->delivery.ehlo_name);
 	options.tls = tls_wanted(remote);
 	options.tls_active = smarthost != NULL && smarthost->tls == CONFIG_SMARTHOST_IMPLICIT;
 	remote_login_options(remote, &options);
@@ -352,6 +360,7 @@ static void on_connected(void *owner, enum err err)
 		next_after_failure(remote);
 		return;
 	}
+	remote->connected_ms = remote->step_ms = loop_now_ms(remote->dispatcher->loop);
 	make_engine(remote);
 	if (remote->smarthost != NULL && remote->smarthost->tls == CONFIG_SMARTHOST_IMPLICIT)
 		start_tls(remote);
@@ -369,8 +378,20 @@ static const struct stream_handler stream_handler = {
 void remote_connect(struct remote *remote)
 {
 	const struct config_delivery *c = &remote->config->delivery;
+	const struct config_egress *egress = remote->egress;
+	bool is_v6 = net_address_is_v6(remote->address);
+	const struct net_address *source = is_v6 ? &c->source_v6 : &c->source_v4;
+	if (egress != NULL) {
+		source = is_v6 ? &egress->source_v6 : &egress->source_v4;
+		if (source->len == 0) {
+			remote_set_reason(remote, "451 4.4.1 Egress address %s has no IPv%c to reach %.*s from",
+				egress->name, is_v6 ? '6' : '4', VIEW_ARG(remote_host_text(remote)));
+			remote_next_address(remote);
+			return;
+		}
+	}
 	remote->connects++;
-	const struct net_address *source = net_address_is_v6(remote->address) ? &c->source_v6 : &c->source_v4;
+	remote->step_ms = loop_now_ms(remote->dispatcher->loop);
 	remote->stream = stream_connect(remote->dispatcher->loop, remote->address, source->len > 0 ? source : NULL,
 		c->connect_timeout_ms, &stream_handler, remote);
 }

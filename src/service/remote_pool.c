@@ -1,14 +1,15 @@
 /*
- * The connections of a destination: one is opened for a delivery, takes the next when it is free, waits idle for more, and at last is given up or
- * ends. What is said on it is remote.c's.
+ * The connections of a destination: one is opened for a delivery, takes the next when it is free, waits idle for more, and at last ends. What is said
+ * on it is remote.c's.
  */
 #include "service/remote_private.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "crypto/random.h"
+#include "service/streams.h"
 
 #define ARENA_BYTES (1024u * 1024)
-#define BLOCK_FIRST_MS 30000
 
 /* While one connection of a destination works, another that fails does not make it a dead one. */
 void remote_set_proven(struct remote *remote, bool proven)
@@ -33,6 +34,8 @@ void remote_free(struct remote *remote)
 	destination_idle_remove(d->destinations, remote->destination, &remote->idle_link);
 	list_remove(&remote->link);
 	destination_closed(d->destinations, remote->destination);
+	if (remote->egress_limiter != NULL)
+		limiter_disconnected(remote->egress_limiter);
 	destination_release(d->destinations, remote->destination);
 	d->connections--;
 	arena_clear(&remote->arena);
@@ -55,77 +58,13 @@ void remote_end(struct remote *remote)
 		remote_free(remote);
 }
 
-/* The others that wait for the same destination would only wait for the same failure. */
-static void settle_waiting(struct remote *remote, enum outcome_kind outcome, struct view reply)
+void remote_put_first(struct remote *remote)
 {
-	struct dispatcher *d = remote->dispatcher;
-	struct list *link;
-	while ((link = destination_take(d->destinations, remote->destination)) != NULL) {
-		struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
-		delivery_set_all(delivery, outcome, reply, VIEW_NONE);
-		delivery->destination = NULL;
-		dispatcher_settle(delivery);
-	}
-}
-
-/* A dead destination is looked at again soon, but not sooner than one of its recipients would be tried again anyway. */
-static int64_t block_first_ms(const struct remote *remote)
-{
-	int64_t retry_ms = remote->config->queue.retry_first_ms;
-	return retry_ms < BLOCK_FIRST_MS ? retry_ms : BLOCK_FIRST_MS;
-}
-
-void remote_give_up(struct remote *remote)
-{
-	struct dispatcher *d = remote->dispatcher;
-	struct destination *destination = remote->destination;
-	if (remote->reason[0] == '\0')
-		remote_set_reason(remote, "451 4.4.1 No mail host could be reached");
-	if (remote_login_fall_back(remote))
-		return;
-	if (remote->refusing_hosts > 0 && remote->refusing_hosts == remote->connects && remote->smarthost == NULL) {
-		remote_fail(remote, remote->reason);
-		return;
-	}
-	/* Many servers take only so many connections from one client: the delivery goes to those that work, or still try. The window closes behind
-	 * this one, so a dead host is not tried for each of its messages; the last connection decides for all. */
-	if (remote->delivery != NULL && destination->connections > 1 && !d->stopping) {
-		struct delivery *delivery = remote->delivery;
-		remote->delivery = NULL;
-		remote_transaction_clear(remote);
-		destination_refused_more(d->destinations, destination);
-		destination_add_first(d->destinations, destination, &delivery->link);
-		remote_end(remote);
-		return;
-	}
-	if (remote->delivery != NULL) {
-		delivery_set_all(remote->delivery, OUTCOME_DEFERRED, view_from_cstr(remote->reason),
-			remote->reason_is_reply ? remote_host_text(remote) : VIEW_NONE);
-		remote_settle(remote);
-	}
-	/* Others may have a connection that works: then only this attempt failed. Those that still try don't count, or a dead host with a long
-	 * queue would be tried for each of its messages. */
-	if (destination->proven == 0) {
-		snprintf(destination->reason, sizeof destination->reason, "%s", remote->reason);
-		/* Connections that fail side by side are one failure. */
-		if (destination->blocked_until_ms == 0)
-			destination_failed(d->destinations, destination, loop_now_ms(d->loop), block_first_ms(remote),
-				remote->config->queue.retry_max_ms);
-		if (destination->blocked_until_ms < d->unblock_timer.due_ms)
-			loop_timer_set(&d->unblock_timer, destination->blocked_until_ms);
-		settle_waiting(remote, OUTCOME_DEFERRED, view_from_cstr(remote->reason));
-	}
-	remote_end(remote);
-}
-
-void remote_fail(struct remote *remote, const char *reply)
-{
-	if (remote->delivery != NULL) {
-		delivery_set_all(remote->delivery, OUTCOME_FAILED, view_from_cstr(reply), VIEW_NONE);
-		remote_settle(remote);
-	}
-	settle_waiting(remote, OUTCOME_FAILED, view_from_cstr(reply));
-	remote_end(remote);
+	struct delivery *delivery = remote->delivery;
+	remote->delivery = NULL;
+	remote_transaction_clear(remote);
+	destination_add_first(
+		remote->dispatcher->destinations, remote->destination, &delivery->link, delivery->way.priority);
 }
 
 static void trace_routed(const struct remote *remote, const struct delivery *delivery)
@@ -136,20 +75,38 @@ static void trace_routed(const struct remote *remote, const struct delivery *del
 			LOG_TEXT("via", remote->destination->key));
 }
 
-/* Ours, and the server's (RFC 9422 MAILMAX). */
+/* The site's or ours, and the server's (RFC 9422 MAILMAX). */
 static uint32_t messages_max(const struct remote *remote)
 {
-	uint32_t ours = remote->config->delivery.messages_per_connection;
+	const struct shaping_site *site = remote->route != NULL ? remote->route->shaping_site : NULL;
+	uint32_t ours = site != NULL && site->messages_per_connection > 0
+		? site->messages_per_connection
+		: remote->config->delivery.messages_per_connection;
 	uint32_t theirs = smtp_sender_limit_transactions(remote->engine);
 	return theirs > 0 && theirs < ours ? theirs : ours;
+}
+
+/* It may carry one more message after this one: not too many went over it, and it is not too old. */
+static bool may_go_on(const struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	uint32_t age_ms = remote->config->delivery.connection_age_ms;
+	return !d->stopping && !remote->is_unwanted && remote->delivered < messages_max(remote) &&
+		(age_ms == 0 || loop_now_ms(d->loop) - remote->connected_ms < age_ms) &&
+		destination_suspended(remote->destination, loop_now_ms(d->loop)) == NULL;
+}
+
+static void quit(struct remote *remote)
+{
+	remote->quitting = true;
+	smtp_sender_quit(remote->engine);
 }
 
 static void go_idle(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
-	if (d->stopping || remote->delivered >= messages_max(remote)) {
-		remote->quitting = true;
-		smtp_sender_quit(remote->engine);
+	if (!may_go_on(remote)) {
+		quit(remote);
 		return;
 	}
 	destination_idle_add(d->destinations, remote->destination, &remote->idle_link);
@@ -157,7 +114,7 @@ static void go_idle(struct remote *remote)
 }
 
 /* Over this connection, as far as it goes to the right host: domains with the same hosts share connections. */
-static bool fits(void *owner, struct list *link)
+static bool goes_to(void *owner, struct list *link)
 {
 	const struct remote *remote = owner;
 	const struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
@@ -169,27 +126,71 @@ static bool fits(void *owner, struct list *link)
 	return false;
 }
 
-void remote_take_next(struct remote *remote)
+/* As far as its address goes: rates, and the ceiling of a new one. */
+static bool egress_may_send(const struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	int64_t again_ms;
+	return (remote->egress_limiter == NULL ||
+		       limiter_may_send(remote->egress_limiter, loop_now_ms(d->loop), &again_ms)) &&
+		streams_may_send(d->server->streams, remote->egress, clock_wall_ms());
+}
+
+/* Counted when it is given to a connection, so that no more are given to others than may be sent. */
+static void count_message(struct remote *remote)
+{
+	int64_t now_ms = loop_now_ms(remote->dispatcher->loop);
+	destination_sent(remote->destination, now_ms);
+	if (remote->egress_limiter != NULL)
+		limiter_sent(remote->egress_limiter, now_ms);
+}
+
+static void assign(struct remote *remote, struct delivery *delivery)
+{
+	remote->delivery = delivery;
+	count_message(remote);
+	trace_routed(remote, delivery);
+}
+
+static void begin(struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	remote->step_ms = loop_now_ms(d->loop);
+	streams_sent(d->server->streams, remote->egress, clock_wall_ms());
+	remote_begin(remote);
+}
+
+static void note_success(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
 	remote_set_proven(remote, true);
 	if (remote->delivered > 0)
-		destination_succeeded(d->destinations, remote->destination);
+		destination_succeeded(d->destinations, remote->destination, loop_now_ms(d->loop));
 	else
 		destination_connected(d->destinations, remote->destination);
 	remote->destination->reason[0] = '\0';
-	bool may_take = !d->stopping && remote->delivered < messages_max(remote);
-	if (remote->delivery == NULL && may_take) {
-		struct list *link = destination_take_fitting(d->destinations, remote->destination, fits, remote);
-		if (link != NULL) {
-			remote->delivery = LIST_ENTRY(link, struct delivery, link);
-			trace_routed(remote, remote->delivery);
-		}
+}
+
+void remote_take_next(struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	note_success(remote);
+	if (remote->delivery == NULL && may_go_on(remote) && remote->destination->waiting_count > 0 &&
+		destination_may_send(d->destinations, remote->destination, loop_now_ms(d->loop)) &&
+		egress_may_send(remote)) {
+		struct list *link = destination_take_fitting(d->destinations, remote->destination, goes_to, remote);
+		if (link != NULL)
+			assign(remote, LIST_ENTRY(link, struct delivery, link));
 	}
-	if (remote->delivery != NULL)
-		remote_begin(remote);
-	else
+	if (remote->delivery == NULL) {
 		go_idle(remote);
+	} else if (streams_may_send(d->server->streams, remote->egress, clock_wall_ms())) {
+		begin(remote);
+	} else {
+		/* Others sent the last of today's messages while this one connected. */
+		remote_put_first(remote);
+		quit(remote);
+	}
 }
 
 /* A reused connection that the other side had closed meanwhile is no attempt: the delivery goes back, once. */
@@ -199,9 +200,7 @@ bool remote_put_back(struct remote *remote)
 	if (remote->delivered == 0 || delivery->connection_lost || remote->dispatcher->stopping)
 		return false;
 	delivery->connection_lost = true;
-	remote->delivery = NULL;
-	remote_transaction_clear(remote);
-	destination_add_first(remote->dispatcher->destinations, remote->destination, &delivery->link);
+	remote_put_first(remote);
 	return true;
 }
 
@@ -210,8 +209,7 @@ static void quit_idle(void *owner)
 	struct remote *remote = owner;
 	destination_idle_remove(remote->dispatcher->destinations, remote->destination, &remote->idle_link);
 	loop_timer_set(&remote->idle_timer, INT64_MAX);
-	remote->quitting = true;
-	smtp_sender_quit(remote->engine);
+	quit(remote);
 	remote_go_on(remote);
 }
 
@@ -225,13 +223,17 @@ static void use_hosts(struct remote *remote)
 	remote->host_count = hosts.count;
 }
 
-void remote_open(struct dispatcher *dispatcher, struct delivery *delivery)
+void remote_open(struct dispatcher *dispatcher, struct delivery *delivery, const struct streams_pick *pick)
 {
 	struct remote *remote = mem_alloc(sizeof *remote);
 	remote->dispatcher = dispatcher;
 	remote->destination = delivery->destination;
 	remote->config = config_ref(dispatcher->config);
-	remote->delivery = delivery;
+	remote->egress = pick->egress;
+	remote->egress_limiter = pick->limiter;
+	if (pick->limiter != NULL)
+		limiter_connected(pick->limiter);
+	remote->step_ms = loop_now_ms(dispatcher->loop);
 	remote->spool_fd = -1;
 	list_init(&remote->idle_link);
 	list_append(&dispatcher->remotes, &remote->link);
@@ -239,7 +241,7 @@ void remote_open(struct dispatcher *dispatcher, struct delivery *delivery)
 	arena_init(&remote->arena, ARENA_BYTES);
 	loop_timer_init(&remote->timer, dispatcher->loop, remote_on_deadline, remote);
 	loop_timer_init(&remote->idle_timer, dispatcher->loop, quit_idle, remote);
-	trace_routed(remote, delivery);
+	assign(remote, delivery);
 	if (delivery->route != NULL) {
 		remote->route = domain_route_ref(delivery->route);
 		use_hosts(remote);
@@ -262,12 +264,17 @@ static void reuse(struct remote *remote, struct delivery *delivery)
 	struct dispatcher *d = remote->dispatcher;
 	destination_idle_remove(d->destinations, remote->destination, &remote->idle_link);
 	loop_timer_set(&remote->idle_timer, INT64_MAX);
-	remote->delivery = delivery;
-	trace_routed(remote, delivery);
+	assign(remote, delivery);
 	remote->busy = true;
-	remote_begin(remote);
+	begin(remote);
 	remote->busy = false;
 	remote_go_on(remote);
+}
+
+/* An idle one may be too old by now. */
+static bool may_reuse(const struct remote *remote)
+{
+	return may_go_on(remote) && egress_may_send(remote);
 }
 
 bool remote_reuse_for_first(struct destination *destination)
@@ -275,7 +282,7 @@ bool remote_reuse_for_first(struct destination *destination)
 	struct list *first = destination_first(destination);
 	for (struct list *l = destination->idle.next; l != &destination->idle; l = l->next) {
 		struct remote *remote = idle_remote(l);
-		if (!fits(remote, first))
+		if (!goes_to(remote, first) || !may_reuse(remote))
 			continue;
 		(void)destination_take(remote->dispatcher->destinations, destination);
 		reuse(remote, LIST_ENTRY(first, struct delivery, link));
@@ -288,8 +295,9 @@ void remote_reuse_or_quit(struct destination *destination)
 {
 	for (struct list *l = destination->idle.next; l != &destination->idle; l = l->next) {
 		struct remote *remote = idle_remote(l);
-		struct list *link = destination_take_fitting(
-			remote->dispatcher->destinations, destination, fits, remote);
+		struct list *link = !may_reuse(remote)
+			? NULL
+			: destination_take_fitting(remote->dispatcher->destinations, destination, goes_to, remote);
 		if (link == NULL)
 			continue;
 		reuse(remote, LIST_ENTRY(link, struct delivery, link));

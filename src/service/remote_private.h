@@ -31,6 +31,8 @@ struct remote {
 	const struct config_smarthost *smarthost; /* in config; NULL: MX */
 	struct remote_login login;
 	struct domain_route *route; /* by which it was opened: of its first delivery's domain; NULL: a smart host */
+	const struct config_egress *egress; /* in config: the address it goes out from; NULL: delivery.source_* */
+	struct limiter *egress_limiter; /* NULL if egress is */
 	struct delivery *delivery; /* what it is to carry, or carries */
 
 	/* Where to: hosts in order, addresses of the one at hand. */
@@ -55,6 +57,10 @@ struct remote {
 	bool busy; /* inside a handler: freeing waits */
 	bool done; /* to be freed when the stack is clear */
 	bool quitting;
+	bool is_unwanted; /* it takes no further delivery */
+	bool refused_by_policy; /* a host could be reached, but not as the delivery's domain demands: its trouble alone */
+	int64_t connected_ms; /* since when it is open */
+	int64_t step_ms; /* since when we wait for what comes next: an answer, or room to write */
 	bool proven; /* it is counted in destination->proven */
 	bool wants_next; /* free for the next delivery: remote_go_on() takes it, so that refused ones don't nest */
 	uint32_t delivered; /* transactions so far */
@@ -91,6 +97,16 @@ void remote_free(struct remote *remote);
 void remote_take_next(struct remote *remote);
 /* A reused connection that the other side had closed meanwhile is no attempt: the delivery goes back, once. False: it was put back before. */
 bool remote_put_back(struct remote *remote);
+/* The delivery waits again, before the others. */
+void remote_put_first(struct remote *remote);
+
+/* remote_failure.c */
+/* The other side asks for patience, or lets us wait: fewer connections for a while. */
+void remote_strained(struct remote *remote);
+/* Does what the site's rules say about a negative reply; true: the delivery is to be tried with the next host. */
+bool remote_shape(struct remote *remote, const struct smtp_reply *reply);
+/* The same for what decided a recipient, which is all of its transaction; the addresses left of this host are passed over then. */
+bool remote_wants_next_host(struct remote *remote, const struct smtp_sender_event *event);
 /* No host took the connection: everybody who waits is deferred with `reason`. */
 void remote_give_up(struct remote *remote);
 /* The destination takes no mail at all. */

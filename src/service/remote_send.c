@@ -184,7 +184,7 @@ static void split_for_limit(struct remote *remote)
 	for (size_t i = most; i < delivery->count; i++)
 		delivery_add(rest, delivery->recipients[i].recipient, delivery->recipients[i].address, VIEW_NONE);
 	delivery->count = most;
-	destination_add_first(remote->dispatcher->destinations, remote->destination, &rest->link);
+	destination_add_first(remote->dispatcher->destinations, remote->destination, &rest->link, rest->way.priority);
 	dispatcher_pump_soon(remote->dispatcher);
 }
 
@@ -366,6 +366,10 @@ void remote_feed_body(struct remote *remote)
 
 void remote_recipient_done(struct remote *remote, const struct smtp_sender_event *event)
 {
+	if (remote_wants_next_host(remote, event)) {
+		remote->next_host_wanted = true;
+		return;
+	}
 	bool is_421 = event->reply.code == 421 && event->stage == SMTP_STAGE_MAIL;
 	if (is_421 && remote->delivered > 0 && !remote->delivery->connection_lost) {
 		remote->elsewhere = true; /* "enough on this connection" */

@@ -1,0 +1,201 @@
+/* What limiters say to destinations: who is told no waits at the gate of that limiter, and is let go when its time has come. */
+#include "queue/destination_private.h"
+
+#include "base/mem.h"
+
+/* So many are let go at a time: those that are refused again keep their turn, and the others cost nothing. */
+#define LET_GO_AT_ONCE 4u
+
+static void gate_unref(struct destination_gate *gate)
+{
+	if (--gate->users > 0)
+		return;
+	ASSERT(list_is_empty(&gate->held) && gate->limiter->gate == gate);
+	gate->limiter->gate = NULL;
+	list_remove(&gate->link);
+	mem_free(gate);
+}
+
+static struct destination_gate *gate_ref(struct limiter *limiter)
+{
+	struct destination_gate *gate = limiter->gate;
+	if (gate == NULL) {
+		gate = mem_alloc(sizeof *gate);
+		gate->limiter = limiter;
+		list_init(&gate->link);
+		list_init(&gate->held);
+		limiter->gate = gate;
+	}
+	gate->users++;
+	return gate;
+}
+
+void destination_let_go(struct destination_table *table, struct destination *d)
+{
+	struct destination_gate *gate = d->held_by;
+	if (d->hold == DESTINATION_FREE)
+		return;
+	list_remove(&d->held_link);
+	if (gate != NULL && list_is_empty(&gate->held))
+		list_remove(&gate->link);
+	d->hold = DESTINATION_FREE;
+	d->held_by = NULL;
+	destination_settle_place(table, d);
+}
+
+static void hold(struct destination_table *table, struct destination *d, enum destination_hold how,
+	struct destination_gate *gate, int64_t until_ms)
+{
+	destination_let_go(table, d);
+	d->hold = how;
+	d->held_by = gate;
+	d->held_until_ms = until_ms;
+	if (gate == NULL) {
+		list_append(&table->held_by_time, &d->held_link);
+	} else {
+		if (list_is_empty(&gate->held))
+			list_append(&table->held_gates, &gate->link);
+		list_append(&gate->held, &d->held_link);
+		gate->again_ms = until_ms;
+	}
+	destination_settle_place(table, d);
+}
+
+static bool same_limiters(const struct destination *d, size_t count, struct limiter *const *limiters)
+{
+	if (d->gate_count != count)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (d->gates[i]->limiter != limiters[i])
+			return false;
+	return true;
+}
+
+void destination_set_limiters(
+	struct destination_table *table, struct destination *destination, size_t count, struct limiter *const *limiters)
+{
+	struct destination *d = destination;
+	ASSERT(count <= DESTINATION_LIMITERS_MAX);
+	if (same_limiters(d, count, limiters))
+		return;
+	destination_let_go(table, d);
+	struct destination_gate *old[DESTINATION_LIMITERS_MAX];
+	size_t old_count = d->gate_count;
+	for (size_t i = 0; i < old_count; i++)
+		old[i] = d->gates[i];
+	for (size_t i = 0; i < count; i++) {
+		d->gates[i] = gate_ref(limiters[i]);
+		limiters[i]->users++;
+		for (uint32_t c = 0; c < d->connections; c++)
+			limiter_connected(limiters[i]);
+	}
+	d->gate_count = count;
+	for (size_t i = 0; i < old_count; i++) {
+		for (uint32_t c = 0; c < d->connections; c++)
+			limiter_disconnected(old[i]->limiter);
+		old[i]->limiter->users--;
+		gate_unref(old[i]);
+	}
+}
+
+void destination_gates_closed(struct destination *destination)
+{
+	for (size_t i = 0; i < destination->gate_count; i++) {
+		limiter_disconnected(destination->gates[i]->limiter);
+		destination->gates[i]->again_ms = 0;
+	}
+}
+
+/* A limiter that says no and names no time in the future would have us ask without end. */
+static int64_t later(int64_t again_ms, int64_t now_ms)
+{
+	return again_ms > now_ms ? again_ms : now_ms + 1;
+}
+
+bool destination_may_send(struct destination_table *table, struct destination *destination, int64_t now_ms)
+{
+	for (size_t i = 0; i < destination->gate_count; i++) {
+		int64_t again_ms = now_ms;
+		if (limiter_may_send(destination->gates[i]->limiter, now_ms, &again_ms))
+			continue;
+		hold(table, destination, DESTINATION_HELD_TO_SEND, destination->gates[i], later(again_ms, now_ms));
+		return false;
+	}
+	return true;
+}
+
+bool destination_may_open(struct destination_table *table, struct destination *destination, int64_t now_ms)
+{
+	for (size_t i = 0; i < destination->gate_count; i++) {
+		int64_t again_ms = now_ms;
+		if (limiter_may_connect(destination->gates[i]->limiter, now_ms, &again_ms))
+			continue;
+		hold(table, destination, DESTINATION_HELD_TO_CONNECT, destination->gates[i], later(again_ms, now_ms));
+		return false;
+	}
+	return destination_may_send(table, destination, now_ms);
+}
+
+void destination_sent(struct destination *destination, int64_t now_ms)
+{
+	for (size_t i = 0; i < destination->gate_count; i++)
+		limiter_sent(destination->gates[i]->limiter, now_ms);
+}
+
+void destination_hold_until(struct destination_table *table, struct destination *destination, int64_t until_ms)
+{
+	hold(table, destination, DESTINATION_HELD_TO_CONNECT, NULL, until_ms);
+}
+
+const struct limiter *destination_suspended(const struct destination *destination, int64_t now_ms)
+{
+	for (size_t i = 0; i < destination->gate_count; i++)
+		if (destination->gates[i]->limiter->suspended_until_ms > now_ms)
+			return destination->gates[i]->limiter;
+	return NULL;
+}
+
+bool destination_is_under(const struct destination *destination, const struct limiter *limiter)
+{
+	for (size_t i = 0; i < destination->gate_count; i++)
+		if (destination->gates[i]->limiter == limiter)
+			return true;
+	return false;
+}
+
+bool destination_wake_held(struct destination_table *table, int64_t now_ms)
+{
+	bool any = false;
+	struct list *next;
+	for (struct list *l = table->held_gates.next; l != &table->held_gates; l = next) {
+		next = l->next;
+		struct destination_gate *gate = LIST_ENTRY(l, struct destination_gate, link);
+		for (size_t i = 0; gate->again_ms <= now_ms && i < LET_GO_AT_ONCE && !list_is_empty(&gate->held); i++) {
+			destination_let_go(table, LIST_ENTRY(gate->held.next, struct destination, held_link));
+			any = true;
+		}
+	}
+	for (struct list *l = table->held_by_time.next; l != &table->held_by_time; l = next) {
+		next = l->next;
+		struct destination *d = LIST_ENTRY(l, struct destination, held_link);
+		if (d->held_until_ms > now_ms)
+			continue;
+		destination_let_go(table, d);
+		any = true;
+	}
+	return any;
+}
+
+int64_t destination_next_wake_ms(const struct destination_table *table)
+{
+	int64_t next_ms = table->next_unblock_ms;
+	for (struct list *l = table->held_gates.next; l != &table->held_gates; l = l->next) {
+		int64_t again_ms = LIST_ENTRY(l, struct destination_gate, link)->again_ms;
+		next_ms = again_ms < next_ms ? again_ms : next_ms;
+	}
+	for (struct list *l = table->held_by_time.next; l != &table->held_by_time; l = l->next) {
+		int64_t until_ms = LIST_ENTRY(l, struct destination, held_link)->held_until_ms;
+		next_ms = until_ms < next_ms ? until_ms : next_ms;
+	}
+	return next_ms;
+}
