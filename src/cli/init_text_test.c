@@ -46,7 +46,7 @@ static void test_loads(void **state)
 		assert_text(name, view_from_cstr(config->tls_key), cases[i].init.key);
 		assert_text(name, view_from_cstr(config->user), cases[i].user);
 		assert_text(name, view_from_cstr(config->postmaster), cases[i].postmaster);
-		for (size_t kind = 0; kind < LISTENER_KINDS; kind++) {
+		for (size_t kind = 0; kind < LISTENER_MAIL_KINDS; kind++) {
 			assert_true(config->listeners[kind].enabled);
 			assert_true(config->listeners[kind].address_count > 0);
 			assert_int_equal(net_address_port(&config->listeners[kind].addresses[0]), cases[i].ports[kind]);
