@@ -112,13 +112,13 @@ static enum err fill_all(struct fill *fill)
 	return err;
 }
 
-static struct view make_body(size_t bytes)
+static char *make_body(size_t bytes)
 {
 	static const char start[] = "From: sender@origin.example\r\nSubject: one of many\r\n\r\n";
 	char *body = mem_alloc(bytes + sizeof start);
 	for (size_t i = 0; i < bytes; i++)
 		body[i] = i < sizeof start - 1 ? start[i] : i % 78 == 77 ? '\n' : (char)('a' + i % 26);
-	return view_of(body, bytes);
+	return body;
 }
 
 static uint64_t argument(int argc, char **argv, int index, uint64_t otherwise)
@@ -139,11 +139,13 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: queue_fill FOLDER COUNT deferred|due [body bytes]\n");
 		return 1;
 	}
+	size_t body_bytes = argument(argc, argv, 4, 300);
+	char *body = make_body(body_bytes);
 	struct fill fill = { .count = argument(argc, argv, 2, 1),
 		.deferred = deferred,
 		.now_ms = clock_wall_ms(),
 		.random = 0x9e3779b97f4a7c15u,
-		.body = make_body(argument(argc, argv, 4, 300)) };
+		.body = view_of(body, body_bytes) };
 	uint64_t begin = (uint64_t)(fill.now_ms - DAYS_MS) * 4096, end = (uint64_t)(fill.now_ms - 1000) * 4096;
 	struct store_options options = { .folder = argv[1] };
 	struct store *store;
@@ -160,5 +162,6 @@ int main(int argc, char **argv)
 	if (fill_all(&fill) != ERR_OK)
 		die("cannot fill the queue");
 	store_close(store);
+	mem_free(body);
 	return 0;
 }

@@ -61,6 +61,19 @@ static void end_progress(void)
 		fputs("\r\033[K", stderr);
 }
 
+static enum err check_request(
+	struct admin_client *client, const char *command, const json_t *selection, const json_t *more)
+{
+	json_t *arguments = json_copy((json_t *)(uintptr_t)selection), *result = NULL;
+	if (more != NULL)
+		json_object_update(arguments, (json_t *)(uintptr_t)more);
+	json_object_set_new(arguments, "all", json_true());
+	json_object_set_new(arguments, "check", json_true());
+	enum err err = admin_client_call(client, command, arguments, &result);
+	json_decref(result);
+	return err;
+}
+
 /* What was found, changed: with the selection once more, for messages may have changed since. */
 static enum err change_found(struct admin_client *client, const char *command, const json_t *selection,
 	const json_t *more, json_t *ids, uint64_t *changed)
@@ -84,7 +97,10 @@ enum err queue_change_all(struct admin_client *client, const char *command, cons
 {
 	uint64_t looked_at = 0, changed = 0;
 	json_t *after = NULL;
-	enum err err = ERR_OK;
+	/* A request that is wrong is refused before anything is looked for, and also where there is nothing to find. */
+	enum err err = check_request(client, command, selection, more);
+	if (err != ERR_OK)
+		return err;
 	do {
 		json_t *arguments = json_copy((json_t *)(uintptr_t)selection), *found = NULL;
 		if (json_is_string(after))

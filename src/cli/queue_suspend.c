@@ -1,4 +1,4 @@
-/* Suspending the mail to a site or a domain, or that of a stream; resuming it; and what is suspended. */
+/* Suspending the mail to a site, a domain or a smart host, or that of a stream; resuming it; and what is suspended. */
 #include "cli/queue_commands.h"
 
 #include "base/clock.h"
@@ -8,7 +8,7 @@
 
 struct target {
 	const char *config_path;
-	const char *site, *domain, *stream;
+	const char *site, *domain, *smarthost, *stream;
 	bool json;
 };
 
@@ -18,6 +18,10 @@ struct target {
 			.value_name = "DOMAIN",                                                                        \
 			.help = "all mail to this domain",                                                             \
 			.ret_value = &(target).domain },                                                               \
+		{ .name = "smarthost",                                                                                 \
+			.value_name = "NAME",                                                                          \
+			.help = "all mail to this smart host",                                                         \
+			.ret_value = &(target).smarthost },                                                            \
 		{ .name = "stream",                                                                                    \
 			.value_name = "STREAM",                                                                        \
 			.help = "all mail of this stream",                                                             \
@@ -29,14 +33,15 @@ static json_t *target_json(const struct target *target)
 {
 	const struct {
 		const char *name, *value;
-	} kinds[] = { { "site", target->site }, { "domain", target->domain }, { "stream", target->stream } };
+	} kinds[] = { { "site", target->site }, { "domain", target->domain }, { "smarthost", target->smarthost },
+		{ "stream", target->stream } };
 	json_t *arguments = json_object();
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
 		if (kinds[i].value != NULL)
 			json_object_set_new(arguments, kinds[i].name, cli_json_text(kinds[i].value));
 	if (json_object_size(arguments) == 1)
 		return arguments;
-	cli_error("say one of: --site SITE, --domain DOMAIN, --stream STREAM");
+	cli_error("say one of: --site SITE, --domain DOMAIN, --smarthost NAME, --stream STREAM");
 	json_decref(arguments);
 	return NULL;
 }
@@ -67,11 +72,10 @@ int queue_cmd_suspend(int argc, char **argv)
 			.ret_value = &duration },
 		{ .name = "reason", .value_name = "TEXT", .help = "shown in queue and trace", .ret_value = &reason },
 	};
-	const struct usage usage = {
-		"postrider queue suspend --site S | --domain D | --stream N [--for TIME] [--reason TEXT] [--json]",
-		"Lets the mail to a site or a domain, or that of a stream, wait. Other mail goes on.\n",
-		sizeof options / sizeof options[0], options
-	};
+	const struct usage usage = { "postrider queue suspend --site S | --domain D | --smarthost H | --stream N "
+				     "[--for TIME] [--reason TEXT] [--json]",
+		"Lets the mail to a site, a domain or a smart host, or that of a stream, wait. Other mail goes on.\n",
+		sizeof options / sizeof options[0], options };
 	struct option_list words;
 	int code = cli_options(&usage, argc, argv, 0, 0, &words);
 	if (code >= 0)
@@ -124,10 +128,13 @@ static enum err resume(struct admin_client *client, json_t *arguments, json_t **
 	enum err err = admin_client_call(client, "queue.resume", arguments, ret_result);
 	if (err != ERR_OK || !json_is_true(json_object_get(*ret_result, "was_suspended")))
 		return err;
-	json_t *selection = json_object();
-	json_object_set(selection, json_string_value(json_object_get(*ret_result, "kind")),
-		json_object_get(*ret_result, "name"));
-	json_object_set_new(selection, "suspended", json_true());
+	struct buf what = { 0 };
+	err = buf_append_format(&what, "%s %s", json_string_value(json_object_get(*ret_result, "kind")),
+		json_string_value(json_object_get(*ret_result, "name")));
+	json_t *selection = json_pack("{s:s}", "suspended_by", err == ERR_OK ? buf_cstr(&what) : "");
+	buf_clear(&what);
+	if (err != ERR_OK)
+		return err;
 	err = queue_change_all(client, "queue.retry", selection, NULL, "to be tried now", changed);
 	json_decref(selection);
 	if (err == ERR_OK)
@@ -139,8 +146,10 @@ int queue_cmd_resume(int argc, char **argv)
 {
 	struct target target = { 0 };
 	const struct option_spec options[] = { TARGET_OPTIONS(target) };
-	const struct usage usage = { "postrider queue resume --site S | --domain D | --stream N [--json]",
-		"Ends a suspension; what waited for it is tried now.\n", sizeof options / sizeof options[0], options };
+	const struct usage usage = {
+		"postrider queue resume --site S | --domain D | --smarthost H | --stream N [--json]",
+		"Ends a suspension; what waited for it is tried now.\n", sizeof options / sizeof options[0], options
+	};
 	struct option_list words;
 	int code = cli_options(&usage, argc, argv, 0, 0, &words);
 	if (code >= 0)

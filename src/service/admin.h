@@ -19,7 +19,7 @@
  *   queue.find                     FILTER, after?          → {"ids": [id], "looked_at": recipients, "next": id or null}
  *                                                            (a bite of the queue, and at most 2,000 ids; go on with after = next)
  *   queue.retry | hold | release | remove
- *                                  ids and/or FILTER, or all: true
+ *                                  ids and/or FILTER, or all: true; check: true only looks whether the request is right
  *                                  → {"changed": recipients, "not_found": [ids]}      (one transaction: of a long queue, ids from queue.find)
  *   queue.bounce                   the same, reason        → the same                 (returned to their senders)
  *   queue.rebind                   the same, to_stream?, to_smarthost?  → the same    ("none": as configured)
@@ -27,13 +27,14 @@
  *                                  → {"messages", "recipients", "deferred", "held", "suspended", "returning", "bytes", "oldest_ms", "complete",
  *                                     "ages": [{"below_ms" or null, "recipients"}],
  *                                     "domains" | "sites" | "streams" | "replies": {"exact", "groups": [{"name", "recipients"}]}}
- *   queue.suspend                  site | domain | stream, for_ms?, reason?      → suspension
- *   queue.resume                   site | domain | stream  → {"kind", "name", "was_suspended"}
+ *   queue.suspend                  site | domain | smarthost | stream, for_ms?, reason?  → suspension
+ *   queue.resume                   site | domain | smarthost | stream  → {"kind", "name", "was_suspended"}
  *   queue.suspensions                                      → {"suspensions": [{"kind", "name", "until_ms" or null, "reason"}]}
  *   queue.live                                             → queue.suspensions', with {"at_ms", "accepted", "delivered", "deferred", "failed" (recipients
  *                                     since start), "active_messages", "active_recipients", "connections", "destination_count", "destinations":
  *                                     [{"name", "waiting", "connections", "connections_max", "blocked_ms", "reason"}]}   (running server only)
- * FILTER is any of: domain, site, sender, stream (texts), held, deferred, suspended (true); a recipient must match all that are given.
+ * FILTER is any of: domain, site, sender, stream (texts), held, deferred, suspended (true),
+ * suspended_by (text: "site google"); a recipient must match all that are given.
  *   dkim.new                       domain, private_keys, selector?
  *                                  → {"keys": [key], "ours": is it one of our domains}     (PEM texts, made by the caller: making one takes long)
  *   dkim.rotate                    domain, private_keys, selectors        → the same       (each takes the place of one that is active)

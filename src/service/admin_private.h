@@ -52,7 +52,7 @@ extern const size_t admin_stream_command_count;
 #define ADMIN_FILTER_ARGUMENTS                                                                                         \
 	{ "domain", ADMIN_TEXT, false }, { "sender", ADMIN_TEXT, false }, { "site", ADMIN_TEXT, false },               \
 		{ "stream", ADMIN_TEXT, false }, { "held", ADMIN_BOOL, false }, { "deferred", ADMIN_BOOL, false },     \
-		{ "suspended", ADMIN_BOOL, false }
+		{ "suspended", ADMIN_BOOL, false }, { "suspended_by", ADMIN_TEXT, false }
 /* clang-format on */
 struct queue_filter admin_filter(const struct admin_call *call);
 bool admin_filter_is_empty(const struct queue_filter *filter);

@@ -110,13 +110,15 @@ struct queue_filter admin_filter(const struct admin_call *call)
 		.only_held = admin_flag(call, "held"),
 		.only_deferred = admin_flag(call, "deferred"),
 		.only_suspended = admin_flag(call, "suspended"),
+		.suspended_by = admin_text(call, "suspended_by"),
 	};
 }
 
 bool admin_filter_is_empty(const struct queue_filter *filter)
 {
 	return filter->recipient_domain.len == 0 && filter->sender.len == 0 && filter->site.len == 0 &&
-		filter->stream.len == 0 && !filter->only_held && !filter->only_deferred && !filter->only_suspended;
+		filter->stream.len == 0 && !filter->only_held && !filter->only_deferred && !filter->only_suspended &&
+		filter->suspended_by.len == 0;
 }
 
 struct list_state {

@@ -112,8 +112,12 @@ static enum err act(struct admin_call *call, const struct queue_change *change, 
 			"say which messages: their ids, a domain, site, sender or stream, held, deferred or suspended "
 			"ones, or "
 			"all");
-	call->effects->event = event;
 	admin_set(call->result, "not_found", json_array());
+	if (admin_flag(call, "check")) {
+		admin_set(call->result, "changed", json_integer(0));
+		return ERR_OK;
+	}
+	call->effects->event = event;
 	uint64_t changed = 0;
 	enum err err = ERR_OK;
 	if (id_count > 0)
@@ -241,7 +245,7 @@ static enum err queue_rebind(struct admin_call *call)
 }
 
 /* clang-format off */
-#define SELECTION ADMIN_FILTER_ARGUMENTS, { "ids", ADMIN_TEXTS, false }, { "all", ADMIN_BOOL, false }
+#define SELECTION ADMIN_FILTER_ARGUMENTS, { "ids", ADMIN_TEXTS, false }, { "all", ADMIN_BOOL, false }, { "check", ADMIN_BOOL, false }
 /* clang-format on */
 
 const struct admin_command admin_queue_act_commands[] = {

@@ -138,6 +138,9 @@ static void test_bounce(void **state)
 	assert_int_equal(run("queue.bounce", "\"all\":true,\"reason\":\"two\\nlines\""), ERR_SYNTAX);
 	assert_int_equal(run("queue.bounce", "\"all\":true,\"reason\":\"gr\\u00fcn\""), ERR_SYNTAX);
 	assert_int_equal(run("queue.bounce", "\"reason\":\"gone\""), ERR_SYNTAX);
+	expect_result(
+		"queue.bounce", "\"all\":true,\"check\":true,\"reason\":\"x\"", "{\"changed\":0,\"not_found\":[]}");
+	assert_false(effects.queue_changed);
 	expect_result("queue.bounce", "\"domain\":\"d2.example\",\"reason\":\"The company is gone\"",
 		"{\"changed\":1,\"not_found\":[]}");
 	assert_true(effects.queue_changed);
@@ -211,13 +214,14 @@ static void test_find_and_act(void **state)
 static const struct {
 	const char *command, *arguments, *sentence;
 } refused[] = {
-	{ "queue.suspend", "", "say one of: a site, a domain, a stream" },
-	{ "queue.suspend", "\"site\":\"a\",\"domain\":\"b.example\"", "say one of: a site, a domain, a stream" },
+	{ "queue.suspend", "", "say one of: a site, a domain, a smart host, a stream" },
+	{ "queue.suspend", "\"site\":\"a\",\"domain\":\"b.example\"",
+		"say one of: a site, a domain, a smart host, a stream" },
 	{ "queue.suspend", "\"stream\":\"shopp\"", "the configuration has no stream 'shopp'" },
 	{ "queue.suspend", "\"site\":\"google\",\"reason\":\"a\\nb\"", "the reason must be one line of text" },
 	{ "queue.suspend", "\"site\":\"google\",\"for_ms\":9223372036854775807",
 		"that time is too long: leave it out to suspend until it is resumed" },
-	{ "queue.resume", "", "say one of: a site, a domain, a stream" },
+	{ "queue.resume", "", "say one of: a site, a domain, a smart host, a stream" },
 };
 
 static void test_suspend(void **state)

@@ -6,13 +6,14 @@
 
 static enum err too_many(void)
 {
-	return err_set(ERR_SYNTAX, "say one of: a site, a domain, a stream");
+	return err_set(ERR_SYNTAX, "say one of: a site, a domain, a smart host, a stream");
 }
 
 /* The one that is named; a domain in the form in which mail to it is queued. */
 static enum err read_target(struct admin_call *call, enum suspension_kind *ret_kind, struct buf *name)
 {
-	static const enum suspension_kind kinds[] = { SUSPENSION_DOMAIN, SUSPENSION_SITE, SUSPENSION_STREAM };
+	static const enum suspension_kind kinds[] = { SUSPENSION_DOMAIN, SUSPENSION_SITE, SUSPENSION_SMARTHOST,
+		SUSPENSION_STREAM };
 	size_t given = 0;
 	struct view text = VIEW_NONE;
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
@@ -50,17 +51,22 @@ static bool is_text_line(struct view text)
 	return true;
 }
 
-static enum err check_stream(const struct config *config, struct view name)
+/* Streams and smart hosts are sections of the configuration. */
+static enum err check_section(const struct config *config, enum suspension_kind kind, struct view name)
 {
-	for (size_t i = 0; config != NULL && i < config->stream_count; i++)
+	if (config == NULL || kind == SUSPENSION_DOMAIN || kind == SUSPENSION_SITE)
+		return ERR_OK;
+	for (size_t i = 0; kind == SUSPENSION_STREAM && i < config->stream_count; i++)
 		if (view_eq_nocase(view_from_cstr(config->streams[i].name), name))
 			return ERR_OK;
-	if (config == NULL)
-		return ERR_OK;
+	for (size_t i = 0; kind == SUSPENSION_SMARTHOST && i < config->smarthost_count; i++)
+		if (view_eq_nocase(view_from_cstr(config->smarthosts[i].name), name))
+			return ERR_OK;
 	struct buf shown = { 0 };
 	enum err err = buf_append_escaped(&shown, name, 60);
 	if (err == ERR_OK)
-		err = err_set(ERR_NOT_FOUND, "the configuration has no stream '%s'", buf_cstr(&shown));
+		err = err_set(ERR_NOT_FOUND, "the configuration has no %s '%s'", suspension_kind_name(kind),
+			buf_cstr(&shown));
 	buf_clear(&shown);
 	return err;
 }
@@ -74,8 +80,8 @@ static enum err queue_suspend(struct admin_call *call)
 	suspension.name = buf_view(&name);
 	if (err == ERR_OK && !is_text_line(suspension.reason))
 		err = err_set(ERR_SYNTAX, "the reason must be one line of text");
-	if (err == ERR_OK && suspension.kind == SUSPENSION_STREAM)
-		err = check_stream(call->context->config, suspension.name);
+	if (err == ERR_OK)
+		err = check_section(call->context->config, suspension.kind, suspension.name);
 	if (err == ERR_OK && for_ms > INT64_MAX - call->context->now_ms)
 		err = err_set(ERR_SYNTAX, "that time is too long: leave it out to suspend until it is resumed");
 	if (err == ERR_OK && for_ms > 0)
@@ -145,7 +151,9 @@ static enum err queue_live(struct admin_call *call)
 }
 
 /* clang-format off */
-#define TARGET { "site", ADMIN_TEXT, false }, { "domain", ADMIN_TEXT, false }, { "stream", ADMIN_TEXT, false }
+#define TARGET                                                                                                         \
+	{ "site", ADMIN_TEXT, false }, { "domain", ADMIN_TEXT, false }, { "smarthost", ADMIN_TEXT, false },            \
+		{ "stream", ADMIN_TEXT, false }
 /* clang-format on */
 
 const struct admin_command admin_suspend_commands[] = {

@@ -276,15 +276,22 @@ void dispatcher_forget_waiting(struct dispatcher *dispatcher)
 		delivery_drop(LIST_ENTRY(link, struct delivery, link));
 }
 
-static void reload_queue(struct loop_task *task)
+/* What is suspended is known. */
+static void reload_suspended(struct dispatcher *d)
 {
-	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, reload_task);
-	atomic_store(&d->reload_posted, false);
 	dispatcher_forget_waiting(d);
 	/* "Retry now" means now, also where the last tries found nobody. */
 	destination_forget_failures(d->destinations);
 	domain_routes_retry(d->routes);
 	dispatcher_note_due(d, 0);
+}
+
+static void reload_queue(struct loop_task *task)
+{
+	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, reload_task);
+	atomic_store(&d->reload_posted, false);
+	if (!d->stopping)
+		dispatcher_read_suspensions(d, reload_suspended);
 }
 
 void dispatcher_reload_queue(struct dispatcher *dispatcher)
@@ -443,6 +450,9 @@ struct dispatcher *dispatcher_new(struct server *server)
 
 enum err dispatcher_start(struct dispatcher *dispatcher)
 {
+	enum err err = dispatcher_begin_suspensions(dispatcher);
+	if (err != ERR_OK)
+		return err;
 	dispatcher_load_soon(dispatcher);
 	loop_timer_set(&dispatcher->tidy_timer, loop_now_ms(dispatcher->loop) + TIDY_MS);
 	if (pthread_create(&dispatcher->thread, NULL, run, dispatcher) != 0)
@@ -507,6 +517,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 	tls_context_unref(d->tls_may);
 	tls_context_unref(d->tls_verify);
 	config_unref(d->config);
+	dispatcher_suspensions_free(d->suspensions);
 	mem_free(d->finished);
 	mem_free(d->buckets);
 	mem_free(d);

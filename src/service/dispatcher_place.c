@@ -143,6 +143,8 @@ static void place_by_hosts(struct delivery *delivery, const struct domain_route 
 static void place_by_route(struct delivery *delivery, struct domain_route *route)
 {
 	delivery->route = domain_route_ref(route);
+	if (delivery_is_suspended(delivery, SUSPENSION_SITE, route->site))
+		return;
 	if (route->hosts.result == MX_HOSTS) {
 		place_by_hosts(delivery, route);
 	} else if (route->hosts.result == MX_TEMPORARY) {
@@ -167,7 +169,8 @@ void dispatcher_place(struct delivery *delivery)
 		return;
 	}
 	if (delivery->way.smarthost.len > 0) {
-		place_at_smarthost(delivery);
+		if (!delivery_is_suspended(delivery, SUSPENSION_SMARTHOST, delivery->way.smarthost))
+			place_at_smarthost(delivery);
 		return;
 	}
 	struct domain_route *route = domain_routes_find(d->routes, delivery->way.domain, &delivery->link);

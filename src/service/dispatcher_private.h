@@ -6,6 +6,7 @@
 #include "net/resolver.h"
 #include "queue/destination.h"
 #include "service/dispatcher.h"
+#include "store/suspension_store.h"
 #include "service/domain_routes.h"
 
 struct remote;
@@ -58,6 +59,7 @@ struct delivery {
 	struct delivery_recipient *recipients;
 	struct arena arena; /* what became of them */
 	bool untried; /* deferred because its destination is known to be dead: counts as no attempt */
+	bool suspended; /* deferred because an operator suspended it */
 	bool connection_lost; /* was put back once because a reused connection had been closed by the other side */
 };
 
@@ -82,6 +84,7 @@ struct dispatcher {
 	uint64_t active_messages, active_recipients;
 	uint32_t connections;
 	struct list remotes;
+	struct dispatcher_suspensions *suspensions; /* NULL: none are known */
 
 	struct queue_position cursor; /* what is due up to here was read */
 	int64_t rewind_ms; /* while a reading is under way: rows of this due time may have come too late for it; INT64_MAX: none */
@@ -127,6 +130,18 @@ void dispatcher_note_due(struct dispatcher *dispatcher, int64_t due_wall_ms);
 void dispatcher_note_finished(struct dispatcher *dispatcher, uint64_t message_id);
 void dispatcher_load_soon(struct dispatcher *dispatcher);
 void dispatcher_load_now(void *dispatcher);
+
+/* dispatcher_suspend.c: reads what is suspended before anything is delivered; and again, then() being called when that is in force. */
+enum err dispatcher_begin_suspensions(struct dispatcher *dispatcher) MUST_CHECK;
+void dispatcher_read_suspensions(struct dispatcher *dispatcher, void (*then)(struct dispatcher *dispatcher));
+void dispatcher_suspensions_free(struct dispatcher_suspensions *suspensions); /* NULL is fine */
+/* The suspension in force for this name; NULL: none. Borrowed until the loop goes on. */
+const struct suspension *dispatcher_find_suspension(
+	const struct dispatcher *dispatcher, enum suspension_kind kind, struct view name);
+/* Puts a delivery off until the suspension ends; it is gone then. */
+void delivery_suspend(struct delivery *delivery, const struct suspension *suspension);
+/* The two together: whether it was. */
+bool delivery_is_suspended(struct delivery *delivery, enum suspension_kind kind, struct view name);
 
 /* LIFE 8/10, dispatcher_route.c: splits the message's recipients into deliveries and queues them at their destinations. */
 void dispatcher_route(struct dispatcher *dispatcher, struct message *message);

@@ -108,11 +108,30 @@ static struct view smarthost_for(struct routing *routing, const struct queue_rec
 	return found != NULL ? message_keep(routing->message, view_from_cstr(found->name)) : VIEW_NONE;
 }
 
+/* Whether an operator lets mail of this stream, or to this domain, wait. */
+static bool is_suspended(struct routing *routing, struct queue_recipient *recipient, struct view ascii_domain)
+{
+	struct dispatcher *d = routing->dispatcher;
+	const struct suspension *found = dispatcher_find_suspension(d, SUSPENSION_STREAM, recipient->stream);
+	if (found == NULL)
+		found = dispatcher_find_suspension(d, SUSPENSION_DOMAIN, ascii_domain);
+	if (found == NULL)
+		return false;
+	struct delivery *delivery = delivery_new(d, routing->message, &no_way);
+	delivery_add(delivery, recipient, recipient->address, VIEW_NONE);
+	delivery_suspend(delivery, found);
+	return true;
+}
+
 static void route_remote(struct routing *routing, struct queue_recipient *recipient, struct view address)
 {
 	struct view domain = view_from(address, view_find_last(address, '@') + 1);
 	struct buf ascii = { 0 };
 	bool is_name = domain_to_ascii(domain, &ascii);
+	if (is_suspended(routing, recipient, is_name ? buf_view(&ascii) : domain)) {
+		buf_clear(&ascii);
+		return;
+	}
 	struct delivery_way way = {
 		.kind = DELIVERY_REMOTE,
 		.smarthost = smarthost_for(routing, recipient, is_name ? buf_view(&ascii) : VIEW_NONE),
@@ -289,12 +308,16 @@ static bool is_local(struct dispatcher *d, const struct queue_recipient *recipie
 static void route_all(struct dispatcher *d, struct message *message, struct local_routing *local)
 {
 	struct routing routing = { .dispatcher = d, .message = message };
+	struct delivery *returned = NULL; /* all in one: their sender gets one report */
 	size_t asked = 0;
 	message->users++; /* while it is split */
 	for (size_t i = 0; i < message->envelope.recipient_count; i++) {
 		struct queue_recipient *r = &message->envelope.recipients[i];
 		if ((r->flags & QUEUE_RETURN) != 0) {
-			route_outcome(&routing, r, OUTCOME_FAILED, r->last_reply);
+			if (returned == NULL)
+				returned = delivery_new(d, message, &no_way);
+			delivery_add(returned, r, r->address, VIEW_NONE);
+			delivery_set_outcome(returned, returned->count - 1, OUTCOME_FAILED, r->last_reply, VIEW_NONE);
 		} else if (local != NULL && asked < local->count && local->questions[asked].recipient == r) {
 			if (local->job.err == ERR_OK)
 				apply_found(&routing, &local->questions[asked]);
@@ -306,6 +329,8 @@ static void route_all(struct dispatcher *d, struct message *message, struct loca
 			route_remote(&routing, r, r->address);
 		}
 	}
+	if (returned != NULL)
+		dispatcher_settle(returned);
 	place_deliveries(&routing);
 	message->users--;
 	dispatcher_message_done(d, message, 0);

@@ -52,7 +52,8 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 		r->outcome = OUTCOME_FAILED;
 		return;
 	}
-	if (r->due_at_ms < decision.due_at_ms)
+	/* When a suspension ends, what waited for it is tried, however long it would have waited by itself. */
+	if (!delivery->suspended && r->due_at_ms < decision.due_at_ms)
 		r->due_at_ms = decision.due_at_ms;
 	r->warn = decision.warn;
 }

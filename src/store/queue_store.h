@@ -128,6 +128,7 @@ struct queue_filter {
 	struct view stream; /* empty: any */
 	bool only_held, only_deferred;
 	bool only_suspended; /* deferred because of a suspension (store/suspension_store.h) */
+	struct view suspended_by; /* of this one: "site google"; empty: any */
 };
 /* Calls row() for each matching recipient in order of message id, from `after_id` (exclusive), at most `limit` messages. Reads what lies between
  * them, too: where few match, much of the queue. */

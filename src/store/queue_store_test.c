@@ -550,6 +550,9 @@ static void filters_by_site_and_suspension(void **state)
 	expect_list(&(struct queue_filter){ .only_suspended = true }, 0, 100, "3/0 ");
 	expect_list(&(struct queue_filter){ .only_suspended = true, .site = VIEW("google") }, 0, 100, "3/0 ");
 	expect_list(&(struct queue_filter){ .only_suspended = true, .site = VIEW("other") }, 0, 100, "");
+	expect_list(&(struct queue_filter){ .suspended_by = VIEW("site Google") }, 0, 100, "3/0 ");
+	expect_list(&(struct queue_filter){ .suspended_by = VIEW("site goog") }, 0, 100, "");
+	expect_list(&(struct queue_filter){ .suspended_by = VIEW("stream google") }, 0, 100, "");
 	buf_clear(&listed);
 }
 

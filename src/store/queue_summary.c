@@ -211,7 +211,7 @@ struct queue_tally *queue_tally_new(const struct queue_filter *filter, int64_t n
 	tally->filter = *filter;
 	tally->now_ms = now_ms;
 	struct view *const texts[] = { &tally->filter.recipient_domain, &tally->filter.sender, &tally->filter.site,
-		&tally->filter.stream };
+		&tally->filter.stream, &tally->filter.suspended_by };
 	size_t bytes = 1;
 	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
 		bytes += texts[i]->len;

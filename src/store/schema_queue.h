@@ -5,7 +5,7 @@
  * Migration 2: what a recipient's way through the queue depends on, and what an operator suspended.
  * recipient.stream and the columns after it are on the recipient, not the message: a column behind the content would be read through all of the
  * content's overflow pages.
- * suspension: kind is "site", "domain" or "stream"; until_ms 0: until resumed.
+ * suspension: kind is "domain", "site", "smarthost" or "stream"; until_ms 0: until resumed.
  * domain_site: the site that mail for a domain went to when it was last deferred: a row per domain instead of a column per recipient.
  */
 #define MAIN_2(BYTES, KEY, SERIAL, CLUSTERED)                                                                          \

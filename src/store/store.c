@@ -291,6 +291,16 @@ struct db *store_events_db(struct store *store)
 	return store->events_reader;
 }
 
+enum err store_read_now(struct store *store, enum err (*run)(void *owner, struct db *db), void *owner)
+{
+	struct db *db = NULL;
+	enum err err = open_file(store, STORE_MAIN_FILE, true, DB_SYNC_FULL, &db);
+	if (err == ERR_OK)
+		err = run(owner, db);
+	db_close(db);
+	return err;
+}
+
 enum err store_event_write(struct store *store, const struct store_event *event)
 {
 	ASSERT(!store->events.started);

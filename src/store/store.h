@@ -48,6 +48,8 @@ void store_scan(struct store *store, struct loop *loop, struct store_job *job);
 struct db *store_db(struct store *store);
 /* Read connection to events.db for programs without threads (trace). NULL with err_detail() if it can't be opened. */
 struct db *store_events_db(struct store *store);
+/* Reads at once, on a connection of its own, which costs some milliseconds: for what must be known before the first message. Any thread. */
+enum err store_read_now(struct store *store, enum err (*run)(void *owner, struct db *db), void *owner) MUST_CHECK;
 /* For programs without threads: writes an event of the trace at once. */
 enum err store_event_write(struct store *store, const struct store_event *event) MUST_CHECK;
 const char *store_folder(const struct store *store);

@@ -5,9 +5,10 @@
 static const char *const kind_names[] = {
 	[SUSPENSION_DOMAIN] = "domain",
 	[SUSPENSION_SITE] = "site",
+	[SUSPENSION_SMARTHOST] = "smarthost",
 	[SUSPENSION_STREAM] = "stream",
 };
-#define KINDS (sizeof kind_names / sizeof kind_names[0])
+_Static_assert(sizeof kind_names / sizeof kind_names[0] == SUSPENSION_KINDS, "every kind has its name");
 
 const char *suspension_kind_name(enum suspension_kind kind)
 {
@@ -16,7 +17,7 @@ const char *suspension_kind_name(enum suspension_kind kind)
 
 bool suspension_kind_parse(struct view text, enum suspension_kind *ret)
 {
-	for (size_t i = 0; i < KINDS; i++) {
+	for (size_t i = 0; i < SUSPENSION_KINDS; i++) {
 		if (!view_eq(text, view_from_cstr(kind_names[i])))
 			continue;
 		*ret = (enum suspension_kind)i;

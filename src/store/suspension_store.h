@@ -20,16 +20,17 @@
 #define SUSPENSIONS_MAX 10000u
 #define SUSPENSION_ARENA_BYTES (16u * 1024 * 1024) /* holds as many as there may be */
 
-enum suspension_kind { SUSPENSION_DOMAIN, SUSPENSION_SITE, SUSPENSION_STREAM };
+enum suspension_kind { SUSPENSION_DOMAIN, SUSPENSION_SITE, SUSPENSION_SMARTHOST, SUSPENSION_STREAM };
+#define SUSPENSION_KINDS 4u
 
 struct suspension {
 	enum suspension_kind kind;
-	struct view name; /* a domain (A-labels), a site or a stream; kept in lower case */
+	struct view name; /* a domain (A-labels), a site, a smart host or a stream; kept in lower case */
 	int64_t until_ms; /* wall clock; 0: until resumed */
 	struct view reason; /* one line of UTF-8; may be empty */
 };
 
-/* "domain", "site", "stream". */
+/* "domain", "site", "smarthost", "stream". */
 const char *suspension_kind_name(enum suspension_kind kind);
 bool suspension_kind_parse(struct view text, enum suspension_kind *ret);
 

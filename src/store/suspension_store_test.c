@@ -151,7 +151,7 @@ static void texts(void **state)
 {
 	(void)state;
 	enum suspension_kind kind;
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < SUSPENSION_KINDS; i++) {
 		assert_true(
 			suspension_kind_parse(view_from_cstr(suspension_kind_name((enum suspension_kind)i)), &kind));
 		assert_int_equal(kind, i);
