@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "service/smarthosts.h"
 #include "service/streams.h"
+#include "service/tls_results.h"
 
 #include <signal.h>
 #include <string.h>
@@ -169,7 +170,8 @@ struct message *dispatcher_find(struct dispatcher *dispatcher, uint64_t message_
 
 static void check_stopped(struct dispatcher *d)
 {
-	if (d->stopping && d->jobs == 0 && list_is_empty(&d->remotes))
+	/* What the last connections showed is written first. */
+	if (d->stopping && d->jobs == 0 && list_is_empty(&d->remotes) && !tls_results_flush(d->tls_results))
 		loop_stop(d->loop);
 }
 
@@ -422,6 +424,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 		d->https = https_new(d->loop);
 	}
 	if (d->resolver != NULL && d->https != NULL) {
+		d->tls_results = tls_results_new(server, d->loop);
 		d->sts = sts_new(&(struct sts_options){
 			.server = server,
 			.loop = d->loop,
@@ -508,6 +511,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 		loop_timer_clear(&d->retry_timer);
 		loop_timer_clear(&d->stop_timer);
 		sts_free(d->sts);
+		tls_results_free(d->tls_results);
 		https_free(d->https);
 		resolver_free(d->resolver);
 		loop_free(d->loop);

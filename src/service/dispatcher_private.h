@@ -10,6 +10,7 @@
 #include "service/domain_routes.h"
 
 struct remote;
+struct tls_results;
 struct smarthosts;
 
 enum outcome_kind {
@@ -70,10 +71,11 @@ struct dispatcher {
 	bool started;
 	struct config *config;
 	struct resolver *resolver;
+	struct https *https; /* policies, access tokens */
 	struct sts *sts;
 	struct domain_routes *routes;
 	struct tls_context *tls_may, *tls_verify;
-	struct https *https; /* policies, access tokens */
+	struct tls_results *tls_results;
 	struct smarthosts *smarthosts;
 	struct destination_table *destinations;
 	struct limiter_table *limiters;

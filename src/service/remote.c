@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TLS_HANDSHAKE_MS 60000u
 #define LINGER_MS 2000u
 #define QUIT_MS 5000
 
@@ -58,11 +57,6 @@ void remote_ready(struct remote *remote)
 	remote->wants_next = true;
 }
 
-static bool may_go_without_tls(const struct remote *remote)
-{
-	return remote->smarthost == NULL && remote->config->delivery.tls == CONFIG_TLS_MAY && !remote->without_tls;
-}
-
 static void next_after_failure(struct remote *remote)
 {
 	remote_transaction_clear(remote);
@@ -91,13 +85,16 @@ static void session_failed(struct remote *remote, const struct smtp_sender_event
 		return;
 	}
 	note_reason(remote, event);
+	if (remote_login_refused(remote, event))
+		return;
 	if (!event->made_here && event->stage <= SMTP_STAGE_AUTH)
 		(void)remote_shape(remote, &event->reply); /* the next host is tried anyway */
 	if (event->stage != SMTP_STAGE_GREETING && event->stage != SMTP_STAGE_QUIT &&
 		(event->made_here || smtp_reply_is_transient(&event->reply)))
 		remote_strained(remote);
-	if (remote_login_refused(remote, event))
-		return;
+	/* No TLS where it is a must: the trouble of this delivery or its domain, and not of all the host's. */
+	if (event->stage == SMTP_STAGE_STARTTLS && remote->delivered == 0)
+		remote_tls_not_had(remote, event);
 	if (event->stage == SMTP_STAGE_GREETING && !event->made_here && event->reply.code == 521)
 		remote->refusing_hosts++; /* "does not accept mail" (RFC 7504) */
 	/* Stage QUIT: the transaction had not begun when the server hung up. */
@@ -130,22 +127,6 @@ void remote_lost_before_begin(struct remote *remote, const char *reason)
 	session_failed(remote, &event);
 }
 
-static void start_tls(struct remote *remote)
-{
-	struct dispatcher *d = remote->dispatcher;
-	struct tls_context *context = remote->smarthost != NULL     ? remote->login.tls
-		: remote->config->delivery.tls == CONFIG_TLS_VERIFY ? d->tls_verify
-								    : d->tls_may;
-	char name[256];
-	/* An address literal is known to TLS without its brackets. */
-	bool is_literal = remote->host.len > 0 && remote->host.ptr[0] == '[';
-	struct net_address_text ip = net_address_ip(remote->address);
-	struct view host = is_literal ? view_from_cstr(ip.text) : remote->host;
-	snprintf(name, sizeof name, "%.*s", VIEW_ARG(view_sub(host, 0, 255)));
-	remote->handshaking = true;
-	stream_start_tls(remote->stream, context, name, TLS_HANDSHAKE_MS);
-}
-
 void remote_write_output(struct remote *remote)
 {
 	struct view out = smtp_sender_output(remote->engine);
@@ -161,9 +142,14 @@ static void handle(struct remote *remote, const struct smtp_sender_event *event)
 	case SMTP_SENDER_STARTTLS:
 		remote_write_output(remote);
 		remote->starttls = true;
-		start_tls(remote);
+		remote_tls_start(remote);
 		break;
 	case SMTP_SENDER_READY:
+		if (!remote_tls_is_fine(remote)) {
+			remote_tls_leave(remote);
+			next_after_failure(remote);
+			break;
+		}
 		remote_login_ready(remote);
 		remote_ready(remote);
 		break;
@@ -306,35 +292,24 @@ static void on_tls_done(void *owner, enum err err)
 {
 	struct remote *remote = owner;
 	remote->handshaking = false;
-	if (err == ERR_OK && !remote->starttls) {
-		remote_go_on(remote); /* implicit TLS: the engine waits for the greeting */
+	if (err != ERR_OK) {
+		bool again = remote_tls_failed(remote, err_detail());
+		remote_close_session(remote);
+		remote->without_tls = again;
+		if (again)
+			remote_connect(remote);
+		else
+			remote_next_address(remote);
 		return;
 	}
-	if (err == ERR_OK) {
+	if (!remote_tls_started(remote)) {
+		next_after_failure(remote);
+		return;
+	}
+	/* With implicit TLS the engine waits for the greeting. */
+	if (remote->starttls)
 		smtp_sender_tls_started(remote->engine, loop_now_ms(remote->dispatcher->loop));
-		remote_go_on(remote);
-		return;
-	}
-	remote_set_reason(
-		remote, "454 4.7.5 TLS with %.*s failed: %s", VIEW_ARG(remote_host_text(remote)), err_detail());
-	LOG(LOG_LEVEL_INFO, "tls-failed", LOG_TEXT("host", remote_host_text(remote)), LOG_CSTR("reason", err_detail()));
-	remote_close_session(remote);
-	if (may_go_without_tls(remote)) {
-		/* Opportunistic TLS (RFC 7435): what can't be encrypted is sent in clear rather than not at all. */
-		remote->without_tls = true;
-		remote_connect(remote);
-	} else {
-		remote_next_address(remote);
-	}
-}
-
-static enum smtp_sender_tls tls_wanted(const struct remote *remote)
-{
-	if (remote->smarthost != NULL)
-		return remote->smarthost->tls == CONFIG_SMARTHOST_STARTTLS ? SMTP_TLS_REQUIRED : SMTP_TLS_NEVER;
-	if (remote->without_tls || remote->config->delivery.tls == CONFIG_TLS_NONE)
-		return SMTP_TLS_NEVER;
-	return remote->config->delivery.tls == CONFIG_TLS_MAY ? SMTP_TLS_IF_OFFERED : SMTP_TLS_REQUIRED;
+	remote_go_on(remote);
 }
 
 static void make_engine(struct remote *remote)
@@ -345,55 +320,30 @@ static void make_engine(struct remote *remote)
 	options.ehlo_name = view_from_cstr(remote->egress != NULL && remote->egress->ehlo_name != NULL
 			? remote->egress->ehlo_name
 			: remote->config->delivery.ehlo_name);
-	options.tls = tls_wanted(remote);
+	options.tls = remote_tls_mode(remote);
 	options.tls_active = smarthost != NULL && smarthost->tls == CONFIG_SMARTHOST_IMPLICIT;
 	remote_login_options(remote, &options);
 	remote->engine = smtp_sender_new(&options, loop_now_ms(remote->dispatcher->loop));
 }
 
-static void on_connected(void *owner, enum err err)
-{
-	struct remote *remote = owner;
-	if (err != ERR_OK) {
-		remote_set_reason(remote, "451 4.4.1 %.*s can't be reached: %s", VIEW_ARG(remote_host_text(remote)),
-			err_detail());
-		next_after_failure(remote);
-		return;
-	}
-	remote->connected_ms = remote->step_ms = loop_now_ms(remote->dispatcher->loop);
-	make_engine(remote);
-	if (remote->smarthost != NULL && remote->smarthost->tls == CONFIG_SMARTHOST_IMPLICIT)
-		start_tls(remote);
-	remote_go_on(remote);
-}
-
 static const struct stream_handler stream_handler = {
-	.connected = on_connected,
 	.input = on_input,
 	.drained = on_drained,
 	.tls_done = on_tls_done,
 	.closed = on_closed,
 };
 
-void remote_connect(struct remote *remote)
+void remote_connected(struct remote *remote)
 {
-	const struct config_delivery *c = &remote->config->delivery;
-	const struct config_egress *egress = remote->egress;
-	bool is_v6 = net_address_is_v6(remote->address);
-	const struct net_address *source = is_v6 ? &c->source_v6 : &c->source_v4;
-	if (egress != NULL) {
-		source = is_v6 ? &egress->source_v6 : &egress->source_v4;
-		if (source->len == 0) {
-			remote_set_reason(remote, "451 4.4.1 Egress address %s has no IPv%c to reach %.*s from",
-				egress->name, is_v6 ? '6' : '4', VIEW_ARG(remote_host_text(remote)));
-			remote_next_address(remote);
-			return;
-		}
-	}
-	remote->connects++;
-	remote->step_ms = loop_now_ms(remote->dispatcher->loop);
-	remote->stream = stream_connect(remote->dispatcher->loop, remote->address, source->len > 0 ? source : NULL,
-		c->connect_timeout_ms, &stream_handler, remote);
+	remote->tls.is_on = false;
+	if (!remote->without_tls)
+		remote->tls.reported_domain = 0;
+	stream_set_handler(remote->stream, &stream_handler, remote);
+	remote->connected_ms = remote->step_ms = loop_now_ms(remote->dispatcher->loop);
+	make_engine(remote);
+	if (remote->smarthost != NULL && remote->smarthost->tls == CONFIG_SMARTHOST_IMPLICIT)
+		remote_tls_start(remote);
+	remote_go_on(remote);
 }
 
 void remote_on_deadline(void *owner)

@@ -238,8 +238,7 @@ static void end_slow(struct remote *remote)
 	remote_set_reason(remote, "451 4.4.1 %.*s let us wait for too long while others need the connection",
 		VIEW_ARG(view_sub(host, 0, 150)));
 	remote_close_session(remote);
-	resolver_cancel(remote->query);
-	remote->query = NULL;
+	remote_hosts_stop(remote);
 	if (!begun) {
 		remote_give_up(remote);
 		return;

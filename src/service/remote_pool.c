@@ -24,7 +24,8 @@ void remote_free(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
 	remote_transaction_clear(remote);
-	resolver_cancel(remote->query);
+	remote_hosts_stop(remote);
+	buf_clear(&remote->tls.tlsa_text);
 	loop_timer_clear(&remote->timer);
 	loop_timer_clear(&remote->idle_timer);
 	stream_free(remote->stream);
@@ -118,6 +119,8 @@ static bool goes_to(void *owner, struct list *link)
 {
 	const struct remote *remote = owner;
 	const struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
+	if (!remote_tls_allows(remote, delivery))
+		return false;
 	if (delivery->route == NULL || remote->route == NULL)
 		return delivery->route == NULL && remote->route == NULL;
 	for (size_t i = 0; i < delivery->route->hosts.count; i++)
@@ -157,6 +160,7 @@ static void begin(struct remote *remote)
 	struct dispatcher *d = remote->dispatcher;
 	remote->step_ms = loop_now_ms(d->loop);
 	streams_sent(d->server->streams, remote->egress, clock_wall_ms());
+	remote_tls_used(remote);
 	remote_begin(remote);
 }
 

@@ -5,10 +5,12 @@
 #include "base/arena.h"
 #include "net/stream.h"
 #include "route/mx.h"
+#include "service/remote_connect.h"
 #include "service/dispatcher_private.h"
 #include "smtp/sender.h"
 
 #define REMOTE_ADDRESSES_MAX 16u
+#define REMOTE_ATTEMPTS 2u
 
 /* Of a smart host: remote_login.c. */
 struct remote_login {
@@ -40,13 +42,15 @@ struct remote {
 	size_t host_count, next_host;
 	struct view hosts[MX_HOSTS_MAX];
 	struct view host; /* the one at hand */
-	struct resolver_query *query;
-	bool asked_aaaa;
+	struct remote_lookup lookup; /* of it */
 	size_t address_count, next_address;
 	struct net_address addresses[REMOTE_ADDRESSES_MAX];
 	const struct net_address *address; /* the one at hand */
+	struct remote_attempt attempts[REMOTE_ATTEMPTS];
+	struct loop_timer beside_timer; /* the second one begins */
 
 	/* The connection. */
+	struct remote_tls tls;
 	struct stream *stream;
 	struct smtp_sender *engine;
 	struct loop_timer timer;
@@ -84,8 +88,43 @@ struct remote {
 	struct remote_read *read; /* a piece of the spool file on its way */
 };
 
-/* remote_hosts.c: the next address of the hosts, one by one. remote_connect() follows for each; when there is none left, remote_give_up(). */
+/* remote_hosts.c: the next host that may be tried; when there is none left, remote_give_up() or one of its like. */
+void remote_next_host(struct remote *remote);
+/* Whatever is being looked up or connected to is given up. */
+void remote_hosts_stop(struct remote *remote);
+
+/* remote_connect.c: the next address of the host at hand, then the next host. remote_connected() follows. */
 void remote_next_address(struct remote *remote);
+/* The one at hand once more. */
+void remote_connect(struct remote *remote);
+void remote_connect_stop(struct remote *remote);
+
+/* remote_tls.c */
+/* Whether TLSA records are to be asked for, for the delivery at hand. */
+bool remote_tls_wants_dane(const struct remote *remote);
+/* Another host's turn. */
+void remote_tls_forget_host(struct remote *remote);
+/* Judges the delivery at hand, and counts what came of it for reports. False: this host is not for it; the reason is set, and its other addresses are
+ * passed over. */
+bool remote_tls_check(struct remote *remote, enum remote_tls_stage stage);
+/* The same for a connection that got as far as mail, or will go on in clear. */
+bool remote_tls_is_fine(struct remote *remote);
+/* May this delivery go over this connection? */
+bool remote_tls_allows(const struct remote *remote, const struct delivery *delivery);
+/* A connection that was opened for another delivery takes the one at hand. */
+void remote_tls_used(struct remote *remote);
+/* All hosts were tried: what the delivery at hand wished for itself can't be had, now or ever. */
+void remote_tls_refuse_delivery(struct remote *remote);
+enum smtp_sender_tls remote_tls_mode(const struct remote *remote);
+void remote_tls_start(struct remote *remote);
+/* The handshake is over. False: the host is not for this delivery. */
+bool remote_tls_started(struct remote *remote);
+/* It failed. True: the same address may be tried in clear. */
+bool remote_tls_failed(struct remote *remote, const char *detail);
+/* The session ended at STARTTLS, without TLS. */
+void remote_tls_not_had(struct remote *remote, const struct smtp_sender_event *event);
+/* Ends a session politely that will carry nothing. */
+void remote_tls_leave(struct remote *remote);
 
 /* remote_pool.c: the connection among those of its destination. */
 /* It got as far as mail: while one connection of a destination works, another that fails does not make it a dead one. */
@@ -113,7 +152,9 @@ void remote_give_up(struct remote *remote);
 void remote_fail(struct remote *remote, const char *reply);
 
 /* remote.c */
-void remote_connect(struct remote *remote);
+void remote_close_session(struct remote *remote);
+/* An attempt has connected `stream`. */
+void remote_connected(struct remote *remote);
 /* Something of the engine's, or the end of QUIT, is overdue. */
 void remote_on_deadline(void *remote);
 void remote_set_reason(struct remote *remote, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -129,9 +170,6 @@ void remote_settle(struct remote *remote);
 void remote_ready(struct remote *remote);
 /* The session ended before the delivery's transaction began: another host, or another connection. */
 void remote_lost_before_begin(struct remote *remote, const char *reason);
-
-/* Whatever was said so far is over; the next address, or the next try with this one, begins anew. */
-void remote_close_session(struct remote *remote);
 
 /* remote_login.c */
 /* Tries the smart host of that name, or one of its fallbacks while it is in trouble: remote_connect() follows. False: there is none of that name. */

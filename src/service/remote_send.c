@@ -225,6 +225,7 @@ static void begin(struct remote *remote)
 		.smtputf8 = smtputf8,
 		.ret = (enum smtp_ret)q->ret,
 		.envid = q->envid,
+		.requiretls = (delivery->way.flags & QUEUE_REQUIRETLS) != 0,
 	};
 	err = smtp_sender_begin(remote->engine, &transaction);
 	if (err == ERR_CLOSED)

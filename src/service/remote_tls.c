@@ -323,6 +323,18 @@ bool remote_tls_failed(struct remote *remote, const char *detail)
 	return remote_tls_check(remote, REMOTE_TLS_FAILED);
 }
 
+void remote_tls_not_had(struct remote *remote, const struct smtp_sender_event *event)
+{
+	struct remote_tls *tls = &remote->tls;
+	bool is_offered = !event->made_here || event->reply.detail != 4; /* the engine's 4.7.4: it is not */
+	struct buf words = { 0 };
+	tls->failure[0] = '\0';
+	if (is_offered && smtp_reply_describe(&event->reply, &words) == ERR_OK)
+		snprintf(tls->failure, sizeof tls->failure, "%s", buf_cstr(&words));
+	buf_clear(&words);
+	(void)remote_tls_check(remote, REMOTE_TLS_CLEAR);
+}
+
 void remote_tls_leave(struct remote *remote)
 {
 	if (remote->engine == NULL || remote->stream == NULL)

@@ -39,7 +39,8 @@ struct remote_tls_state {
 	const char *dane_problem; /* with DANE_DEFER */
 	struct view dane_domain; /* whose name counts as the host's, too, under usage 2 (RFC 7672 §3.2.2) */
 	const struct tls_facts *facts; /* from ON on */
-	const char *failure; /* with FAILED: the handshake's sentence */
+	const char *
+		failure; /* FAILED: the handshake's sentence; CLEAR: what became of STARTTLS; NULL or "": it is not offered */
 	bool offers_requiretls; /* READY */
 };
 

@@ -54,7 +54,10 @@ static const char *const certificate_results[] = {
 /* No TLS, though `why` demands it. */
 static void demand_tls(const struct remote_tls_state *state, struct remote_tls_verdict *verdict, const char *why)
 {
-	if (state->stage == REMOTE_TLS_CLEAR)
+	if (state->stage == REMOTE_TLS_CLEAR && state->failure != NULL && state->failure[0] != '\0')
+		refuse(verdict, "starttls-not-supported", "451 4.7.5 %.*s: STARTTLS came to nothing (%.60s), but %s",
+			HOST(state), state->failure, why);
+	else if (state->stage == REMOTE_TLS_CLEAR)
 		refuse(verdict, "starttls-not-supported", "451 4.7.5 %.*s: it offers no STARTTLS, but %s", HOST(state),
 			why);
 	else if (state->stage == REMOTE_TLS_FAILED)

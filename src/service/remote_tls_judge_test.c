@@ -55,7 +55,7 @@ static const struct mta_sts_policy elsewhere = {
 		.dane_failure = TLS_PKIX_VERIFIED, .dane_reason = "", .dane_needs_names = true                         \
 	}
 
-enum { ASKED = 1, PROMISES = 2 };
+enum { ASKED = 1, PROMISES = 2, REFUSED = 4 };
 
 static const struct {
 	const char *name;
@@ -77,6 +77,11 @@ static const struct {
 	{ "encrypt, in clear", { .policy = CONFIG_TLS_ENCRYPT }, REMOTE_TLS_CLEAR, 0, 0, { 0 }, false, false,
 		"starttls-not-supported",
 		"451 4.7.5 mx.example.net: it offers no STARTTLS, but our policy for the domain demands TLS" },
+	{ "encrypt, STARTTLS refused", { .policy = CONFIG_TLS_ENCRYPT }, REMOTE_TLS_CLEAR, REFUSED, 0, { 0 }, false,
+		false, "starttls-not-supported",
+		"451 4.7.5 mx.example.net: STARTTLS came to nothing (it went wrong), but our policy for the domain "
+		"demands "
+		"TLS" },
 	{ "encrypt, any certificate", { .policy = CONFIG_TLS_ENCRYPT }, REMOTE_TLS_ON, 0, 0, EXPIRED, true, false, NULL,
 		NULL },
 	{ "verify, before", { .policy = CONFIG_TLS_VERIFY }, REMOTE_TLS_BEFORE, 0, 0, { 0 }, true, false, NULL, NULL },
@@ -194,7 +199,9 @@ static void judged(void **state)
 			.dane_problem = "no answer",
 			.dane_domain = VIEW("example.com"),
 			.facts = &cases[i].facts,
-			.failure = "it went wrong",
+			.failure = cases[i].stage == REMOTE_TLS_FAILED || (cases[i].flags & REFUSED) != 0
+				? "it went wrong"
+				: "",
 			.offers_requiretls = (cases[i].flags & PROMISES) != 0,
 		};
 		struct remote_tls_verdict verdict;
