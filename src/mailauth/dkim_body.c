@@ -1,5 +1,7 @@
 #include "mailauth/dkim_private.h"
 
+#include "base/mem.h"
+
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -215,4 +217,46 @@ void dkim_body_end(struct dkim_body *body)
 	reach_cuts(body);
 	if (body->wants_all)
 		dkim_sink_finish(&body->sink, body->digest);
+}
+
+void dkim_bodies_want(struct dkim_body *bodies[2], const struct dkim_claim *claim)
+{
+	struct dkim_body **body = &bodies[claim->body_canon];
+	if (*body == NULL) {
+		*body = mem_alloc(sizeof **body);
+		dkim_body_init(*body, claim->body_canon);
+	}
+	if (claim->has_length)
+		dkim_body_add_cut(*body, claim->length);
+	else
+		(*body)->wants_all = true;
+}
+
+void dkim_bodies_feed(struct dkim_body *const bodies[2], struct view piece)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (bodies[i] != NULL)
+			dkim_body_feed(bodies[i], piece);
+}
+
+void dkim_bodies_end(struct dkim_body *const bodies[2])
+{
+	for (size_t i = 0; i < 2; i++)
+		if (bodies[i] != NULL)
+			dkim_body_end(bodies[i]);
+}
+
+void dkim_bodies_free(struct dkim_body *bodies[2])
+{
+	for (size_t i = 0; i < 2; i++)
+		if (bodies[i] != NULL) {
+			dkim_body_clear(bodies[i]);
+			mem_free(bodies[i]);
+			bodies[i] = NULL;
+		}
+}
+
+size_t dkim_bodies_memory_bytes(struct dkim_body *const bodies[2])
+{
+	return (bodies[0] != NULL ? sizeof *bodies[0] : 0) + (bodies[1] != NULL ? sizeof *bodies[1] : 0);
 }

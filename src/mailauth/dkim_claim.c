@@ -20,6 +20,7 @@ static struct dkim_judgement invalid(const char *reason)
 
 /* What the readers of tags share. */
 struct reading {
+	enum dkim_claim_kind kind;
 	const struct tag_list *list;
 	struct arena *arena;
 	struct dkim_claim *claim;
@@ -99,11 +100,13 @@ static struct dkim_judgement read_names(const struct reading *r, const struct ta
 {
 	struct view rest = tag->value, name;
 	size_t count = 0;
-	bool has_from = false;
-	if (tag->value.len == 0)
+	bool has_from = false, has_seal = false;
+	bool is_arc = r->kind == DKIM_CLAIM_ARC_MESSAGE;
+	if (tag->value.len == 0 && !is_arc)
 		return malformed("no signed header fields are named");
 	while (tag_value_next(&rest, &name)) {
-		if (name.len == 0)
+		/* What a sealer signs is his to choose: whoever believes him does so for his name. */
+		if (name.len == 0 && !is_arc)
 			return malformed("an empty name among the signed header fields");
 		for (size_t i = 0; i < name.len; i++)
 			if (name.ptr[i] <= ' ' || name.ptr[i] >= 0x7f)
@@ -111,9 +114,13 @@ static struct dkim_judgement read_names(const struct reading *r, const struct ta
 		if (++count > DKIM_NAMES_MAX)
 			return (struct dkim_judgement){ DKIM_POLICY, "too many signed header fields" };
 		has_from |= view_eq_nocase(name, VIEW("From"));
+		has_seal |= view_eq_nocase(name, VIEW("ARC-Seal"));
 	}
 	r->claim->names = tag->value;
-	return has_from ? DKIM_FINE : invalid("the From field is not signed");
+	/* RFC 8617 §4.1.2: a seal signed by another one would bind what comes later. */
+	if (has_seal && is_arc)
+		return malformed("a seal among the signed header fields");
+	return has_from || is_arc ? DKIM_FINE : invalid("the From field is not signed");
 }
 
 /* Base64 with white space anywhere (RFC 6376 §2.10, base64string). */
@@ -245,46 +252,77 @@ static struct dkim_judgement read_identity(const struct reading *r, const struct
 		: invalid("the identity is not within the signing domain");
 }
 
+/* After t=. */
+static struct dkim_judgement read_chain(const struct reading *r, const struct tag *tag)
+{
+	static const struct {
+		struct view name;
+		enum dkim_chain chain;
+	} chains[] = { { { (const uint8_t *)"none", 4 }, DKIM_CHAIN_NONE },
+		{ { (const uint8_t *)"fail", 4 }, DKIM_CHAIN_FAIL },
+		{ { (const uint8_t *)"pass", 4 }, DKIM_CHAIN_PASS } };
+	for (size_t i = 0; i < sizeof chains / sizeof chains[0]; i++)
+		if (view_eq_nocase(tag->value, chains[i].name)) {
+			r->claim->chain = chains[i].chain;
+			return DKIM_FINE;
+		}
+	return malformed("the state of the chain is unknown");
+}
+
+/* RFC 8617 §4.1.3: a seal covers what it covers. */
+static struct dkim_judgement refuse_names(const struct reading *r, const struct tag *tag)
+{
+	(void)r;
+	(void)tag;
+	return malformed("a seal names header fields");
+}
+
+enum { SIGNATURE = 1 << DKIM_CLAIM_SIGNATURE, MESSAGE = 1 << DKIM_CLAIM_ARC_MESSAGE, SEAL = 1 << DKIM_CLAIM_ARC_SEAL };
+
 /* In this order: what tells whose it is comes first, so that a result can say so. */
 static const struct {
 	struct view name;
-	bool is_required;
+	int is_required, is_known; /* in which kinds */
 	struct dkim_judgement (*read)(const struct reading *r, const struct tag *tag);
 } tags[] = {
-	{ { (const uint8_t *)"d", 1 }, true, read_domain },
-	{ { (const uint8_t *)"s", 1 }, true, read_selector },
-	{ { (const uint8_t *)"b", 1 }, true, read_signature },
-	{ { (const uint8_t *)"a", 1 }, true, read_algorithm },
-	{ { (const uint8_t *)"v", 1 }, true, read_version },
-	{ { (const uint8_t *)"t", 1 }, false, read_time },
-	{ { (const uint8_t *)"x", 1 }, false, read_expiry },
-	{ { (const uint8_t *)"bh", 2 }, true, read_body_digest },
-	{ { (const uint8_t *)"c", 1 }, false, read_canon },
-	{ { (const uint8_t *)"h", 1 }, true, read_names },
-	{ { (const uint8_t *)"l", 1 }, false, read_length },
-	{ { (const uint8_t *)"q", 1 }, false, read_query },
+	{ { (const uint8_t *)"d", 1 }, SIGNATURE | MESSAGE | SEAL, SIGNATURE | MESSAGE | SEAL, read_domain },
+	{ { (const uint8_t *)"s", 1 }, SIGNATURE | MESSAGE | SEAL, SIGNATURE | MESSAGE | SEAL, read_selector },
+	{ { (const uint8_t *)"b", 1 }, SIGNATURE | MESSAGE | SEAL, SIGNATURE | MESSAGE | SEAL, read_signature },
+	{ { (const uint8_t *)"a", 1 }, SIGNATURE | MESSAGE | SEAL, SIGNATURE | MESSAGE | SEAL, read_algorithm },
+	{ { (const uint8_t *)"v", 1 }, SIGNATURE, SIGNATURE, read_version },
+	{ { (const uint8_t *)"t", 1 }, 0, SIGNATURE | MESSAGE | SEAL, read_time },
+	{ { (const uint8_t *)"x", 1 }, 0, SIGNATURE | MESSAGE, read_expiry },
+	{ { (const uint8_t *)"cv", 2 }, SEAL, SEAL, read_chain },
+	{ { (const uint8_t *)"h", 1 }, 0, SEAL, refuse_names },
+	{ { (const uint8_t *)"bh", 2 }, SIGNATURE | MESSAGE, SIGNATURE | MESSAGE, read_body_digest },
+	{ { (const uint8_t *)"c", 1 }, 0, SIGNATURE | MESSAGE, read_canon },
+	{ { (const uint8_t *)"h", 1 }, SIGNATURE | MESSAGE, SIGNATURE | MESSAGE, read_names },
+	{ { (const uint8_t *)"l", 1 }, 0, SIGNATURE | MESSAGE, read_length },
+	{ { (const uint8_t *)"q", 1 }, 0, SIGNATURE | MESSAGE, read_query },
 };
 
-struct dkim_judgement dkim_claim_parse(const struct header_field *field, struct arena *arena, struct dkim_claim *ret)
+struct dkim_judgement dkim_claim_parse(
+	enum dkim_claim_kind kind, const struct header_field *field, struct arena *arena, struct dkim_claim *ret)
 {
 	struct tag_list list;
-	struct reading r = { &list, arena, ret };
+	struct reading r = { kind, &list, arena, ret };
 	struct dkim_judgement first = DKIM_FINE;
 	memset(ret, 0, sizeof *ret);
-	ret->header_canon = ret->body_canon = DKIM_SIMPLE;
+	ret->header_canon = ret->body_canon = kind == DKIM_CLAIM_ARC_SEAL ? DKIM_RELAXED : DKIM_SIMPLE;
 	if (tag_list_parse(field->value, &list) != ERR_OK)
 		return malformed("the signature is no tag list");
 	/* All are read, for what a result tells; the first that is wrong is the reason, a malformed one before an invalid one. */
 	for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
-		const struct tag *tag = tag_list_find(&list, tags[i].name);
+		const struct tag *tag = (tags[i].is_known & 1 << kind) != 0 ? tag_list_find(&list, tags[i].name) : NULL;
 		struct dkim_judgement found = tag != NULL ? tags[i].read(&r, tag)
-			: tags[i].is_required             ? malformed("a required tag of the signature is missing")
-							  : DKIM_FINE;
+			: (tags[i].is_required & 1 << kind) != 0
+			? malformed("a required tag of the signature is missing")
+			: DKIM_FINE;
 		if (found.reason != NULL &&
 			(first.reason == NULL || (first.result != DKIM_NEUTRAL && found.result == DKIM_NEUTRAL)))
 			first = found;
 	}
-	if (ret->domain.len == 0)
+	if (ret->domain.len == 0 || kind != DKIM_CLAIM_SIGNATURE)
 		return first;
 	struct dkim_judgement identity = read_identity(&r, tag_list_find(&list, VIEW("i")));
 	return first.reason != NULL ? first : identity;

@@ -2,64 +2,9 @@
  * With an implementation that shares no line with ours: what we sign must be valid to Debian's python3-dkim, and what it signs valid to us.
  * tests/interop/dkim_peer.py speaks for it.
  */
-#include "mailauth/dkim_testing.h"
+#include "mailauth/dkim_peer.h"
 
-#include <signal.h>
-#include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-enum { NOW_S = 1700000000, EXIT_SKIP = 77 };
-
-struct peer {
-	pid_t pid;
-	FILE *in, *out;
-	struct buf answer;
-};
-
-static void start(struct peer *peer, const char *script)
-{
-	int to[2], from[2];
-	testing_must(pipe(to) == 0 && pipe(from) == 0);
-	peer->pid = fork();
-	testing_must(peer->pid >= 0);
-	if (peer->pid == 0) {
-		dup2(to[0], STDIN_FILENO);
-		dup2(from[1], STDOUT_FILENO);
-		close(to[1]);
-		close(from[0]);
-		execl("/usr/bin/python3", "python3", "-I", script, (char *)NULL);
-		_exit(127);
-	}
-	close(to[0]);
-	close(from[1]);
-	peer->in = fdopen(to[1], "wb");
-	peer->out = fdopen(from[0], "rb");
-	testing_must(peer->in != NULL && peer->out != NULL);
-}
-
-/* The word of the next answer; its bytes are in peer->answer. "" if there is none. */
-static const char *read_answer(struct peer *peer, char word[16])
-{
-	unsigned length = 0;
-	word[0] = 0;
-	buf_reset(&peer->answer);
-	char line[64];
-	if (fgets(line, sizeof line, peer->out) == NULL || sscanf(line, "%15s %u", word, &length) != 2)
-		return "";
-	testing_must(buf_reserve(&peer->answer, length + 1) == ERR_OK);
-	testing_must(fread(peer->answer.ptr, 1, length, peer->out) == length);
-	peer->answer.len = length;
-	return word;
-}
-
-static const char *ask(struct peer *peer, const char *command, struct view bytes, char word[16])
-{
-	fprintf(peer->in, "%s %zu\n", command, bytes.len);
-	testing_must(fwrite(bytes.ptr, 1, bytes.len, peer->in) == bytes.len || bytes.len == 0);
-	fflush(peer->in);
-	return read_answer(peer, word);
-}
+enum { NOW_S = 1700000000 };
 
 static const char *const messages[] = {
 	"From: Joe <joe@example.com>\r\nTo: a@example.net,\r\n\t\tb@example.net\r\nSubject: Is  dinner ready?  \r\n"
@@ -103,12 +48,12 @@ static void ours_there(struct peer *peer, const struct dkim_sign_key *keys)
 			testing_must(testing_sign(&options, view_from_cstr(messages[m]), 0, &out) == ERR_OK);
 			for (unsigned i = 0; i < 2; i++) {
 				snprintf(command, sizeof command, "verify %u", i);
-				bool ok = strcmp(ask(peer, command, buf_view(&out), word), "yes") == 0;
+				bool ok = strcmp(peer_ask(peer, command, buf_view(&out), word), "yes") == 0;
 				count(ok, "ours there", m, c, &peer->answer);
 			}
 			/* It can say no, too. */
 			testing_must(buf_append(&out, VIEW("x")) == ERR_OK);
-			count(strcmp(ask(peer, "verify 0", buf_view(&out), word), "no") == 0, "ours changed", m, c,
+			count(strcmp(peer_ask(peer, "verify 0", buf_view(&out), word), "no") == 0, "ours changed", m, c,
 				NULL);
 			buf_clear(&out);
 		}
@@ -126,7 +71,7 @@ static void theirs_here(struct peer *peer, const struct testing_record *records)
 				struct dkim_signature got = { .reason = NULL };
 				snprintf(command, sizeof command, "sign %s %s example.com %s %s %u", algorithms[i / 2],
 					selectors[i / 2], canons[c / 2], canons[c % 2], i % 2);
-				bool is_signed = strcmp(ask(peer, command, message, word), "signed") == 0;
+				bool is_signed = strcmp(peer_ask(peer, command, message, word), "signed") == 0;
 				testing_must(buf_append(&whole, buf_view(&peer->answer)) == ERR_OK);
 				testing_must(buf_append(&whole, message) == ERR_OK);
 				struct dkim_verifier *verifier = testing_verify(
@@ -144,18 +89,10 @@ static void theirs_here(struct peer *peer, const struct testing_record *records)
 int main(void)
 {
 	struct peer peer = { 0 };
-	struct buf script = { 0 }, texts[2] = { 0 };
+	struct buf texts[2] = { 0 };
 	char word[16];
-	const char *in_tree = strstr(__FILE__, "src/mailauth");
-	signal(SIGPIPE, SIG_IGN);
-	testing_must(in_tree != NULL);
-	testing_must(buf_append_format(
-			     &script, "%.*stests/interop/dkim_peer.py", (int)(in_tree - __FILE__), __FILE__) == ERR_OK);
-	start(&peer, buf_cstr(&script));
-	if (strcmp(read_answer(&peer, word), "ready") != 0) {
-		printf("SKIP: python3-dkim is not there for /usr/bin/python3 (make packages-test)\n");
+	if (!peer_begin(&peer, __FILE__))
 		return EXIT_SKIP;
-	}
 	const struct dkim_sign_key keys[] = { { VIEW("r1"), testing_key(TESTING_RSA_2048) },
 		{ VIEW("e1"), testing_ed25519_key() } };
 	const char *const names[] = { "r1._domainkey.example.com", "e1._domainkey.example.com" };
@@ -165,21 +102,17 @@ int main(void)
 		testing_must(dkim_record_format(keys[i].key, 0, &texts[i]) == ERR_OK);
 		records[i] = (struct testing_record){ names[i], buf_cstr(&texts[i]) };
 		snprintf(command, sizeof command, "record %s", names[i]);
-		testing_must(strcmp(ask(&peer, command, buf_view(&texts[i]), word), "done") == 0);
+		testing_must(strcmp(peer_ask(&peer, command, buf_view(&texts[i]), word), "done") == 0);
 	}
-	testing_must(strcmp(ask(&peer, "key rsa-sha256", VIEW(TESTING_RSA_2048), word), "done") == 0);
-	testing_must(strcmp(ask(&peer, "key ed25519-sha256", VIEW(TESTING_ED25519_SEED), word), "done") == 0);
+	testing_must(strcmp(peer_ask(&peer, "key rsa-sha256", VIEW(TESTING_RSA_2048), word), "done") == 0);
+	testing_must(strcmp(peer_ask(&peer, "key ed25519-sha256", VIEW(TESTING_ED25519_SEED), word), "done") == 0);
 	ours_there(&peer, keys);
 	theirs_here(&peer, records);
-	fclose(peer.in);
-	fclose(peer.out);
-	waitpid(peer.pid, NULL, 0);
+	peer_end(&peer);
 	for (size_t i = 0; i < 2; i++) {
 		signature_private_free((struct signature_private *)(uintptr_t)keys[i].key);
 		buf_clear(&texts[i]);
 	}
-	buf_clear(&peer.answer);
-	buf_clear(&script);
 	printf("python3-dkim: %u passed, %u failed\n", passed, failed);
 	return failed == 0 && passed > 0 ? 0 : 1;
 }

@@ -62,6 +62,14 @@ const uint8_t *dkim_body_cut(const struct dkim_body *body, uint64_t at);
 void dkim_body_feed(struct dkim_body *body, struct view piece);
 void dkim_body_end(struct dkim_body *body);
 
+struct dkim_claim;
+/* The bodies that claims need, by enum dkim_canon; those that none needs are NULL. */
+void dkim_bodies_want(struct dkim_body *bodies[2], const struct dkim_claim *claim);
+void dkim_bodies_feed(struct dkim_body *const bodies[2], struct view piece);
+void dkim_bodies_end(struct dkim_body *const bodies[2]);
+void dkim_bodies_free(struct dkim_body *bodies[2]);
+size_t dkim_bodies_memory_bytes(struct dkim_body *const bodies[2]);
+
 /* The fields of a message, found by name from the bottom up (RFC 6376 §5.4.2) without looking at each for each. */
 #define DKIM_FIELDS_MAX 4096u
 struct dkim_field {
@@ -84,8 +92,14 @@ const struct header_field *dkim_fields_take(struct dkim_fields *fields, struct v
 /* How many there are of that name; they lie in `sorted` from *ret_first on, the lowest one of the message first. */
 size_t dkim_fields_find(const struct dkim_fields *fields, struct view name, size_t *ret_first);
 
-/* What a DKIM-Signature field says. Views into the field, unless said otherwise. */
+/* What a DKIM-Signature field says, or one of ARC that is made the same way. Views into the field, unless said otherwise. */
 #define DKIM_NAMES_MAX 512u /* in h= */
+enum dkim_claim_kind {
+	DKIM_CLAIM_SIGNATURE,
+	DKIM_CLAIM_ARC_MESSAGE, /* RFC 8617 §4.1.2: no v=, and i= is the instance */
+	DKIM_CLAIM_ARC_SEAL, /* RFC 8617 §4.1.3: about ARC's fields only */
+};
+enum dkim_chain { DKIM_CHAIN_NONE, DKIM_CHAIN_FAIL, DKIM_CHAIN_PASS }; /* cv= of a seal */
 struct dkim_claim {
 	enum dkim_algorithm algorithm;
 	enum dkim_canon header_canon, body_canon;
@@ -97,6 +111,7 @@ struct dkim_claim {
 	uint8_t body_digest[HASH_BYTES];
 	bool has_length, has_time, has_expiry;
 	uint64_t length, time_s, expiry_s;
+	enum dkim_chain chain; /* of a seal */
 };
 struct dkim_judgement {
 	enum dkim_result result;
@@ -105,7 +120,8 @@ struct dkim_judgement {
 #define DKIM_FINE ((struct dkim_judgement){ DKIM_PASS, NULL })
 
 /* RFC 6376 §3.5 and §6.1.1, all that the field alone can tell. What was read before a fault is in *ret. */
-struct dkim_judgement dkim_claim_parse(const struct header_field *field, struct arena *arena, struct dkim_claim *ret);
+struct dkim_judgement dkim_claim_parse(
+	enum dkim_claim_kind kind, const struct header_field *field, struct arena *arena, struct dkim_claim *ret);
 
 /* A domain in A-labels and lower case, with at least `labels_min` labels; NULL result if it is none. RFC 6376 §3.5 d=, RFC 8616 §5. */
 bool dkim_domain_normalise(struct view text, size_t labels_min, struct arena *arena, struct view *ret);
@@ -120,5 +136,67 @@ struct dkim_key {
 /* NULL, or what is wrong with it. */
 const char *dkim_key_parse(struct view text, struct dkim_key *ret);
 void dkim_key_clear(struct dkim_key *key);
+
+/* The keys that claims need, each asked for once (dkim_wants.c). */
+#define DKIM_KEYS_PER_NAME                                                                                             \
+	4u /* several records at one name are undefined (RFC 6376 §3.6.2.2), but roll-overs do it: each of a few is tried */
+struct dkim_wanted {
+	struct view name; /* in the arena */
+	bool is_told, is_answered;
+	struct dkim_judgement problem; /* why there is no key */
+	size_t key_count;
+	struct dkim_key keys[DKIM_KEYS_PER_NAME];
+};
+struct dkim_wants {
+	struct arena *arena;
+	struct dkim_keys *keys; /* may be NULL */
+	size_t count, max;
+	struct dkim_wanted *list; /* no two of one name */
+};
+/* For at most `max` keys. Zeroed it wants none, and may be cleared. */
+void dkim_wants_init(struct dkim_wants *wants, size_t max, struct arena *arena, struct dkim_keys *keys);
+void dkim_wants_clear(struct dkim_wants *wants);
+/* NULL if its name is too long for one. */
+struct dkim_wanted *dkim_wants_key(struct dkim_wants *wants, const struct dkim_claim *claim);
+/* As the functions of the verifiers. */
+bool dkim_wants_next(struct dkim_wants *wants, struct dkim_need *ret);
+enum err dkim_wants_answer(struct dkim_wants *wants, uint64_t token, enum dkim_dns_status status,
+	const struct dns_answer *answer) MUST_CHECK;
+void dkim_wants_give_up(struct dkim_wants *wants);
+bool dkim_wants_are_answered(const struct dkim_wants *wants);
+
+/* dkim_judge.c */
+struct dkim_proof {
+	const struct dkim_claim *claim;
+	const uint8_t *header_digest;
+	const struct dkim_body *body; /* ended; NULL: the claim is not about the body */
+};
+/* With the defaults in their places. */
+struct dkim_verify_options dkim_options_complete(const struct dkim_verify_options *given);
+struct dkim_judgement dkim_check_time(const struct dkim_verify_options *options, const struct dkim_claim *claim);
+/* RFC 6376 §3.7 data-hash: the named fields from the bottom up, then the signature's own without b=. */
+void dkim_hash_headers(const struct dkim_claim *claim, const struct header_field *own, struct dkim_fields *fields,
+	struct dkim_sink *sink, uint8_t ret[HASH_BYTES]);
+bool dkim_has_unsigned_body(const struct dkim_claim *claim, const struct dkim_body *body);
+/* By the keys that were answered; *ret_key is the one that came nearest to a pass, or NULL. */
+struct dkim_judgement dkim_judge(const struct dkim_verify_options *options, const struct dkim_proof *proof,
+	const struct dkim_wanted *wanted, const struct dkim_key **ret_key);
+
+/* Fields written word by word, in lines of at most 78 columns where their words allow it (RFC 5322 §2.1.1): dkim_write.c. */
+struct dkim_writer {
+	struct buf *out;
+	size_t line_start;
+};
+/* A word that may go to a line of its own, with `glue` before it if it does not. */
+enum err dkim_write_word(struct dkim_writer *writer, struct view glue, struct view word) MUST_CHECK;
+/* Base64, which may be broken behind each character. */
+enum err dkim_write_breakable(struct dkim_writer *writer, struct view value) MUST_CHECK;
+/* " name=value;", of at most 300 bytes. */
+enum err dkim_write_tag(struct dkim_writer *writer, const char *name, struct view value) MUST_CHECK;
+enum err dkim_write_number(struct dkim_writer *writer, const char *name, uint64_t number) MUST_CHECK;
+
+struct dkim_signer;
+/* As dkim_signer_finish(), but with an instance above 0 the fields are ARC-Message-Signatures. */
+enum err dkim_signer_finish_as(struct dkim_signer *signer, unsigned instance, struct buf *out) MUST_CHECK;
 
 #endif

@@ -229,67 +229,13 @@ enum err dkim_signer_body(struct dkim_signer *s, struct view piece)
 	return ERR_OK;
 }
 
-/* Words put into lines of at most 78 columns, RFC 5322 §2.1.1. */
-struct folder {
-	struct buf *out;
-	size_t line_start;
-};
-
-enum { COLUMNS_MAX = 78 };
-
-/* A word that may go to a line of its own, with `glue` before it if it does not. */
-static enum err put_word(struct folder *f, struct view glue, struct view word)
-{
-	bool fits = f->out->len - f->line_start + glue.len + word.len <= COLUMNS_MAX;
-	enum err err = buf_append(f->out, fits ? glue : VIEW("\r\n\t"));
-	if (!fits)
-		f->line_start = f->out->len - 1;
-	return err == ERR_OK ? buf_append(f->out, word) : err;
-}
-
-/* Base64, which may be broken behind each character. */
-static enum err put_breakable(struct folder *f, struct view value)
-{
-	enum err err = ERR_OK;
-	while (err == ERR_OK && value.len > 0) {
-		size_t used = f->out->len - f->line_start;
-		struct view part = view_sub(value, 0, used < COLUMNS_MAX ? COLUMNS_MAX - used : COLUMNS_MAX - 1);
-		err = put_word(f, VIEW_NONE, part);
-		value = view_from(value, part.len);
-	}
-	return err;
-}
-
-static enum err put_tag(struct folder *f, const char *name, struct view value)
-{
-	uint8_t word[300];
-	size_t name_len = strlen(name), len = name_len + 1 + value.len + 1;
-	/* Names of at most 253 bytes, digits, and digests. */
-	ASSERT(len <= sizeof word);
-	memcpy(word, name, name_len);
-	word[name_len] = '=';
-	memcpy(word + name_len + 1, value.ptr, value.len);
-	word[len - 1] = ';';
-	return put_word(f, VIEW(" "), view_of(word, len));
-}
-
-static enum err put_number(struct folder *f, const char *name, uint64_t number)
-{
-	uint8_t digits[20];
-	size_t at = sizeof digits;
-	do
-		digits[--at] = (uint8_t)('0' + number % 10);
-	while ((number /= 10) > 0);
-	return put_tag(f, name, view_of(digits + at, sizeof digits - at));
-}
-
 /* h=: a line may end behind a colon. */
-static enum err put_names(struct folder *f, struct view names)
+static enum err put_names(struct dkim_writer *f, struct view names)
 {
-	enum err err = put_word(f, VIEW(" "), VIEW("h="));
+	enum err err = dkim_write_word(f, VIEW(" "), VIEW("h="));
 	while (err == ERR_OK && names.len > 0) {
 		struct view word = view_sub(names, 0, view_find(names, ':') + 1);
-		err = put_word(f, VIEW_NONE, word);
+		err = dkim_write_word(f, VIEW_NONE, word);
 		names = view_from(names, word.len);
 	}
 	return err == ERR_OK ? buf_append_byte(f->out, ';') : err;
@@ -304,39 +250,47 @@ static struct view canon_names(const struct dkim_signer *s)
 	return view_from_cstr(names[s->header_canon][s->body_canon]);
 }
 
-static enum err put_body_digest(const struct dkim_signer *s, struct folder *f)
+static enum err put_body_digest(const struct dkim_signer *s, struct dkim_writer *f)
 {
 	struct buf text = { 0 };
 	enum err err = base64_encode(view_of(s->body.digest, HASH_BYTES), &text);
 	if (err == ERR_OK)
-		err = put_tag(f, "bh", buf_view(&text));
+		err = dkim_write_tag(f, "bh", buf_view(&text));
 	buf_clear(&text);
 	return err;
 }
 
+/* The field's name and first tags. */
+static enum err put_front(unsigned instance, struct dkim_writer *f)
+{
+	enum err err = buf_append(f->out, instance > 0 ? VIEW("ARC-Message-Signature:") : VIEW("DKIM-Signature: v=1;"));
+	return err == ERR_OK && instance > 0 ? dkim_write_number(f, "i", instance) : err;
+}
+
 /* The field up to and with "b=", without a line end: what is hashed for the signature. */
-static enum err put_unsigned_field(const struct dkim_signer *s, const struct signing_key *key, struct folder *f)
+static enum err put_unsigned_field(
+	const struct dkim_signer *s, const struct signing_key *key, unsigned instance, struct dkim_writer *f)
 {
 	bool is_rsa = signature_private_kind(key->key) == SIGNATURE_RSA;
 	uint64_t expiry_s = s->now_s <= UINT64_MAX - s->lifetime_s ? s->now_s + s->lifetime_s : UINT64_MAX;
-	enum err err = buf_append(f->out, VIEW("DKIM-Signature: v=1;"));
+	enum err err = put_front(instance, f);
 	if (err == ERR_OK)
-		err = put_tag(f, "a", dkim_algorithm_name(is_rsa ? DKIM_RSA_SHA256 : DKIM_ED25519_SHA256));
+		err = dkim_write_tag(f, "a", dkim_algorithm_name(is_rsa ? DKIM_RSA_SHA256 : DKIM_ED25519_SHA256));
 	if (err == ERR_OK)
-		err = put_tag(f, "c", canon_names(s));
+		err = dkim_write_tag(f, "c", canon_names(s));
 	if (err == ERR_OK)
-		err = put_tag(f, "d", s->domain);
+		err = dkim_write_tag(f, "d", s->domain);
 	if (err == ERR_OK)
-		err = put_tag(f, "s", key->selector);
+		err = dkim_write_tag(f, "s", key->selector);
 	if (err == ERR_OK)
-		err = put_number(f, "t", s->now_s);
+		err = dkim_write_number(f, "t", s->now_s);
 	if (err == ERR_OK && s->lifetime_s > 0)
-		err = put_number(f, "x", expiry_s);
+		err = dkim_write_number(f, "x", expiry_s);
 	if (err == ERR_OK)
 		err = put_names(f, buf_view(&s->names));
 	if (err == ERR_OK)
 		err = put_body_digest(s, f);
-	return err == ERR_OK ? put_word(f, VIEW(" "), VIEW("b=")) : err;
+	return err == ERR_OK ? dkim_write_word(f, VIEW(" "), VIEW("b=")) : err;
 }
 
 /* The digest of the signed fields and of this one. */
@@ -352,12 +306,13 @@ static void digest_with(struct dkim_signer *s, struct view field_text, uint8_t r
 	dkim_sink_clear(&sink);
 }
 
-static enum err append_signature(struct dkim_signer *s, const struct signing_key *key, struct buf *out)
+static enum err append_signature(
+	struct dkim_signer *s, const struct signing_key *key, unsigned instance, struct buf *out)
 {
-	struct folder f = { out, out->len };
+	struct dkim_writer f = { out, out->len };
 	struct buf bytes = { 0 }, text = { 0 };
 	size_t start = out->len;
-	enum err err = put_unsigned_field(s, key, &f);
+	enum err err = put_unsigned_field(s, key, instance, &f);
 	if (err == ERR_OK) {
 		uint8_t digest[HASH_BYTES];
 		digest_with(s, view_from(buf_view(out), start), digest);
@@ -366,7 +321,7 @@ static enum err append_signature(struct dkim_signer *s, const struct signing_key
 	if (err == ERR_OK)
 		err = base64_encode(buf_view(&bytes), &text);
 	if (err == ERR_OK)
-		err = put_breakable(&f, buf_view(&text));
+		err = dkim_write_breakable(&f, buf_view(&text));
 	if (err == ERR_OK)
 		err = buf_append(out, VIEW("\r\n"));
 	buf_clear(&bytes);
@@ -374,7 +329,7 @@ static enum err append_signature(struct dkim_signer *s, const struct signing_key
 	return err;
 }
 
-enum err dkim_signer_finish(struct dkim_signer *s, struct buf *out)
+enum err dkim_signer_finish_as(struct dkim_signer *s, unsigned instance, struct buf *out)
 {
 	if (!s->has_headers || s->has_ended)
 		return err_set(ERR_STATE, "no header section, or finished before");
@@ -383,8 +338,13 @@ enum err dkim_signer_finish(struct dkim_signer *s, struct buf *out)
 	size_t before = out->len;
 	enum err err = ERR_OK;
 	for (size_t i = 0; err == ERR_OK && i < s->key_count; i++)
-		err = append_signature(s, &s->keys[i], out);
+		err = append_signature(s, &s->keys[i], instance, out);
 	if (err != ERR_OK)
 		out->len = before;
 	return err;
+}
+
+enum err dkim_signer_finish(struct dkim_signer *s, struct buf *out)
+{
+	return dkim_signer_finish_as(s, 0, out);
 }

@@ -42,7 +42,7 @@ static void read_unsigned(const char *field, const char *fields, struct arena *a
 	replace(field, "@B@", VIEW("AAAA"), &text);
 	struct view rest = buf_view(&text), name;
 	assert_true(header_next(&rest, &own));
-	(void)dkim_claim_parse(&own, arena, ret_claim);
+	(void)dkim_claim_parse(DKIM_CLAIM_SIGNATURE, &own, arena, ret_claim);
 	dkim_sink_init(&sink);
 	assert_int_equal(dkim_fields_init(&index, view_from_cstr(fields)), ERR_OK);
 	for (struct view names = ret_claim->names; tag_value_next(&names, &name);) {

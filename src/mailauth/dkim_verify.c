@@ -1,29 +1,14 @@
 #include "mailauth/dkim_private.h"
 
 #include "base/mem.h"
-#include "mailauth/dkim_keys_private.h"
 
-#include <string.h>
-
-enum {
-	KEYS_PER_NAME =
-		4, /* several records at one name are undefined (RFC 6376 §3.6.2.2), but roll-overs do it: each of a few is tried */
-	RECORDS_PER_NAME = 16, /* looked at in search of them */
-	ARENA_BYTES_PER_SIGNATURE = 6 * 1024, /* names, identity, b= in two forms: each is bounded */
-};
-
-struct wanted {
-	struct view name;
-	bool is_told, is_answered;
-	struct dkim_judgement problem; /* why there is no key */
-	size_t key_count;
-	struct dkim_key keys[KEYS_PER_NAME];
-};
+/* Names, identity, b= in two forms: each is bounded. */
+enum { ARENA_BYTES_PER_SIGNATURE = 6 * 1024 };
 
 struct considered {
 	struct dkim_claim claim;
 	uint8_t header_digest[HASH_BYTES];
-	struct wanted *wanted; /* NULL: settled by the field alone */
+	struct dkim_wanted *wanted; /* NULL: settled by the field alone */
 	bool is_settled, is_testing;
 	unsigned key_bits;
 	struct dkim_judgement judgement;
@@ -32,9 +17,9 @@ struct considered {
 struct dkim_verifier {
 	struct dkim_verify_options options;
 	struct arena arena;
-	size_t count, expected, ignored, from_count, wanted_count;
-	struct considered *considered; /* signatures_max of them */
-	struct wanted *wanted; /* as many; no two of one name */
+	size_t count, expected, ignored, from_count;
+	struct considered *considered; /* `expected` of them */
+	struct dkim_wants wants;
 	struct dkim_body *bodies[2]; /* by enum dkim_canon; NULL unless a signature needs it */
 	bool has_headers, has_ended;
 };
@@ -42,15 +27,7 @@ struct dkim_verifier {
 struct dkim_verifier *dkim_verifier_new(const struct dkim_verify_options *options)
 {
 	struct dkim_verifier *v = mem_alloc(sizeof *v);
-	v->options = *options;
-	if (v->options.signatures_max == 0)
-		v->options.signatures_max = DKIM_SIGNATURES_DEFAULT;
-	if (v->options.signatures_max > DKIM_SIGNATURES_MAX)
-		v->options.signatures_max = DKIM_SIGNATURES_MAX;
-	if (v->options.clock_skew_s == 0)
-		v->options.clock_skew_s = DKIM_CLOCK_SKEW_S;
-	if (v->options.rsa_min_bits < DKIM_RSA_MIN_BITS)
-		v->options.rsa_min_bits = DKIM_RSA_MIN_BITS;
+	v->options = dkim_options_complete(options);
 	arena_init(&v->arena, v->options.signatures_max * ARENA_BYTES_PER_SIGNATURE);
 	return v;
 }
@@ -59,81 +36,11 @@ void dkim_verifier_free(struct dkim_verifier *v)
 {
 	if (v == NULL)
 		return;
-	for (size_t i = 0; i < v->wanted_count; i++)
-		for (size_t k = 0; k < v->wanted[i].key_count; k++)
-			dkim_key_clear(&v->wanted[i].keys[k]);
-	for (size_t i = 0; i < 2; i++)
-		if (v->bodies[i] != NULL) {
-			dkim_body_clear(v->bodies[i]);
-			mem_free(v->bodies[i]);
-		}
+	dkim_wants_clear(&v->wants);
+	dkim_bodies_free(v->bodies);
 	mem_free(v->considered);
-	mem_free(v->wanted);
 	arena_clear(&v->arena);
 	mem_free(v);
-}
-
-static struct dkim_judgement check_time(const struct dkim_verify_options *options, const struct dkim_claim *claim)
-{
-	uint64_t latest, earliest = options->now_s > options->clock_skew_s ? options->now_s - options->clock_skew_s : 0;
-	if (__builtin_add_overflow(options->now_s, options->clock_skew_s, &latest))
-		latest = UINT64_MAX;
-	if (claim->has_expiry && claim->expiry_s < earliest)
-		return (struct dkim_judgement){ DKIM_PERMERROR, "the signature has expired" };
-	if (claim->has_time && claim->time_s > latest)
-		return (struct dkim_judgement){ DKIM_PERMERROR, "the signature was made in the future" };
-	return DKIM_FINE;
-}
-
-/* RFC 6376 §3.7 data-hash: the named fields from the bottom up, then the signature's own without b=. */
-static void hash_headers(
-	struct considered *c, const struct header_field *own, struct dkim_fields *fields, struct dkim_sink *sink)
-{
-	const struct dkim_claim *claim = &c->claim;
-	struct view rest = claim->names, name;
-	dkim_fields_rewind(fields);
-	while (tag_value_next(&rest, &name)) {
-		const struct header_field *field = dkim_fields_take(fields, name);
-		if (field != NULL)
-			dkim_canon_field(claim->header_canon, field, sink);
-	}
-	dkim_canon_own_field(claim->header_canon, own, claim->hole, sink);
-	dkim_sink_finish(sink, c->header_digest);
-}
-
-static struct wanted *want(struct dkim_verifier *v, const struct dkim_claim *claim)
-{
-	static const char middle[] = "._domainkey.";
-	uint8_t name[2 * 253 + sizeof middle];
-	size_t len = claim->selector.len;
-	memcpy(name, claim->selector.ptr, len);
-	memcpy(name + len, middle, sizeof middle - 1);
-	len += sizeof middle - 1;
-	memcpy(name + len, claim->domain.ptr, claim->domain.len);
-	len += claim->domain.len;
-	if (len > 253)
-		return NULL;
-	for (size_t i = 0; i < v->wanted_count; i++)
-		if (view_eq(v->wanted[i].name, view_of(name, len)))
-			return &v->wanted[i];
-	struct wanted *wanted = &v->wanted[v->wanted_count];
-	if (arena_dup(&v->arena, view_of(name, len), &wanted->name) != ERR_OK)
-		return NULL;
-	v->wanted_count++;
-	return wanted;
-}
-
-static void want_body(struct dkim_verifier *v, const struct dkim_claim *claim)
-{
-	struct dkim_body **body = &v->bodies[claim->body_canon];
-	if (*body == NULL) {
-		*body = mem_alloc(sizeof **body);
-		dkim_body_init(*body, claim->body_canon);
-	}
-	if (claim->has_length)
-		dkim_body_add_cut(*body, claim->length);
-	else
-		(*body)->wants_all = true;
 }
 
 static void settle(struct considered *c, struct dkim_judgement judgement)
@@ -146,14 +53,14 @@ static void consider(
 	struct dkim_verifier *v, const struct header_field *field, struct dkim_fields *fields, struct dkim_sink *sink)
 {
 	struct considered *c = &v->considered[v->count++];
-	struct dkim_judgement judgement = dkim_claim_parse(field, &v->arena, &c->claim);
+	struct dkim_judgement judgement = dkim_claim_parse(DKIM_CLAIM_SIGNATURE, field, &v->arena, &c->claim);
 	if (judgement.reason == NULL && fields == NULL)
 		judgement = (struct dkim_judgement){ DKIM_POLICY, "the message has too many header fields" };
 	if (judgement.reason == NULL)
-		judgement = check_time(&v->options, &c->claim);
+		judgement = dkim_check_time(&v->options, &c->claim);
 	if (judgement.reason == NULL) {
-		hash_headers(c, field, fields, sink);
-		c->wanted = want(v, &c->claim);
+		dkim_hash_headers(&c->claim, field, fields, sink, c->header_digest);
+		c->wanted = dkim_wants_key(&v->wants, &c->claim);
 		if (c->wanted == NULL)
 			judgement = (struct dkim_judgement){ DKIM_PERMERROR, "the key's name is too long" };
 	}
@@ -162,7 +69,7 @@ static void consider(
 	if (judgement.reason != NULL)
 		settle(c, judgement);
 	else
-		want_body(v, &c->claim);
+		dkim_bodies_want(v->bodies, &c->claim);
 }
 
 static void expect(struct dkim_verifier *v, size_t signatures)
@@ -172,7 +79,7 @@ static void expect(struct dkim_verifier *v, size_t signatures)
 	if (most == 0)
 		return;
 	v->considered = mem_alloc_array(most, sizeof v->considered[0]);
-	v->wanted = mem_alloc_array(most, sizeof v->wanted[0]);
+	dkim_wants_init(&v->wants, most, &v->arena, v->options.keys);
 	v->expected = most;
 }
 
@@ -221,82 +128,20 @@ enum err dkim_verifier_body(struct dkim_verifier *v, struct view piece)
 {
 	if (!v->has_headers || v->has_ended)
 		return err_set(ERR_STATE, "a body before the header section or behind the end");
-	for (size_t i = 0; i < 2; i++)
-		if (v->bodies[i] != NULL)
-			dkim_body_feed(v->bodies[i], piece);
+	dkim_bodies_feed(v->bodies, piece);
 	return ERR_OK;
-}
-
-/* A key that may be used for the signature at all. */
-static struct dkim_judgement check_key(
-	const struct dkim_verifier *v, const struct dkim_claim *claim, const struct dkim_key *key)
-{
-	enum signature_kind kind = claim->algorithm == DKIM_ED25519_SHA256 ? SIGNATURE_ED25519 : SIGNATURE_RSA;
-	const char *wrong = NULL;
-	if (key->is_revoked)
-		wrong = "the key is revoked";
-	else if (signature_public_kind(key->key) != kind)
-		wrong = "the key is of another kind";
-	else if (!key->is_for_mail)
-		wrong = "the key is not for mail";
-	else if (!key->takes_sha256)
-		wrong = "the key is not for SHA-256";
-	else if (key->is_strict &&
-		!view_eq(view_from(claim->identity, view_find_last(claim->identity, '@') + 1), claim->domain))
-		wrong = "the key is not for identities in subdomains";
-	if (wrong != NULL)
-		return (struct dkim_judgement){ DKIM_PERMERROR, wrong };
-	if (kind == SIGNATURE_RSA && signature_public_bits(key->key) < v->options.rsa_min_bits)
-		return (struct dkim_judgement){ DKIM_POLICY, "the key is too short" };
-	return DKIM_FINE;
-}
-
-static bool has_unsigned_body(const struct dkim_verifier *v, const struct dkim_claim *claim)
-{
-	const struct dkim_body *body = v->bodies[claim->body_canon];
-	return claim->has_length && body != NULL && body->length > claim->length;
-}
-
-static struct dkim_judgement judge(
-	const struct dkim_verifier *v, const struct considered *c, const struct dkim_key *key)
-{
-	struct dkim_judgement judgement = check_key(v, &c->claim, key);
-	if (judgement.reason != NULL)
-		return judgement;
-	const struct dkim_body *body = v->bodies[c->claim.body_canon];
-	const uint8_t *digest = c->claim.has_length ? dkim_body_cut(body, c->claim.length) : body->digest;
-	if (digest == NULL)
-		return (struct dkim_judgement){ DKIM_FAIL, "the body is shorter than what was signed" };
-	if (memcmp(digest, c->claim.body_digest, HASH_BYTES) != 0)
-		return (struct dkim_judgement){ DKIM_FAIL, "the body is not what was signed" };
-	if (!signature_matches(key->key, c->header_digest, c->claim.signature))
-		return (struct dkim_judgement){ DKIM_FAIL, "the header fields are not what was signed" };
-	if (v->options.refuses_unsigned_body && has_unsigned_body(v, &c->claim))
-		return (struct dkim_judgement){ DKIM_POLICY, "a part of the body is not signed" };
-	return DKIM_FINE;
-}
-
-/* How near a failure came to a pass: the nearest of several keys tells the reason. */
-static int nearness(struct dkim_judgement judgement)
-{
-	return judgement.reason == NULL ? 3 : judgement.result == DKIM_FAIL ? 2 : judgement.result == DKIM_POLICY;
 }
 
 static void settle_by_keys(const struct dkim_verifier *v, struct considered *c)
 {
-	struct dkim_judgement best = c->wanted->problem;
-	for (size_t i = 0; i < c->wanted->key_count; i++) {
-		const struct dkim_key *key = &c->wanted->keys[i];
-		struct dkim_judgement judgement = judge(v, c, key);
-		if (i > 0 && nearness(judgement) <= nearness(best))
-			continue;
-		best = judgement;
+	const struct dkim_key *key;
+	struct dkim_proof proof = { &c->claim, c->header_digest, v->bodies[c->claim.body_canon] };
+	struct dkim_judgement judgement = dkim_judge(&v->options, &proof, c->wanted, &key);
+	if (key != NULL) {
 		c->is_testing = key->is_testing;
 		c->key_bits = key->key != NULL ? signature_public_bits(key->key) : 0;
-		if (judgement.reason == NULL)
-			break;
 	}
-	settle(c, best);
+	settle(c, judgement);
 }
 
 static void settle_what_can_be(struct dkim_verifier *v)
@@ -311,71 +156,34 @@ enum err dkim_verifier_end(struct dkim_verifier *v)
 	if (!v->has_headers || v->has_ended)
 		return err_set(ERR_STATE, "an end before the header section or behind the end");
 	v->has_ended = true;
-	for (size_t i = 0; i < 2; i++)
-		if (v->bodies[i] != NULL)
-			dkim_body_end(v->bodies[i]);
+	dkim_bodies_end(v->bodies);
 	settle_what_can_be(v);
 	return ERR_OK;
 }
 
 bool dkim_verifier_next(struct dkim_verifier *v, struct dkim_need *ret)
 {
-	for (size_t i = 0; i < v->wanted_count; i++)
-		if (!v->wanted[i].is_told && !v->wanted[i].is_answered) {
-			v->wanted[i].is_told = true;
-			*ret = (struct dkim_need){ .token = i + 1, .name = v->wanted[i].name };
-			return true;
-		}
-	return false;
-}
-
-static void take_records(struct dkim_verifier *v, struct wanted *wanted, const struct dns_answer *answer)
-{
-	size_t count = answer->record_count < RECORDS_PER_NAME ? answer->record_count : RECORDS_PER_NAME;
-	for (size_t i = 0; i < count && wanted->key_count < KEYS_PER_NAME; i++) {
-		if (answer->records[i].type != DNS_TYPE_TXT)
-			continue;
-		struct dkim_key *key = &wanted->keys[wanted->key_count];
-		const char *wrong = dkim_keys_parse(v->options.keys, answer->records[i].data, key);
-		if (wrong == NULL)
-			wanted->key_count++;
-		else
-			wanted->problem.reason = wrong;
-	}
+	return dkim_wants_next(&v->wants, ret);
 }
 
 enum err dkim_verifier_answer(
 	struct dkim_verifier *v, uint64_t token, enum dkim_dns_status status, const struct dns_answer *answer)
 {
-	if (token == 0 || token > v->wanted_count || !v->wanted[token - 1].is_told || v->wanted[token - 1].is_answered)
-		return err_set(ERR_NOT_FOUND, "no key is wanted with this token");
-	struct wanted *wanted = &v->wanted[token - 1];
-	wanted->is_answered = true;
-	wanted->problem = status == DKIM_DNS_FAILED
-		? (struct dkim_judgement){ DKIM_TEMPERROR, "no answer from DNS about the key" }
-		: (struct dkim_judgement){ DKIM_PERMERROR, "no key is published" };
-	if (status == DKIM_DNS_OK && answer != NULL)
-		take_records(v, wanted, answer);
-	settle_what_can_be(v);
-	return ERR_OK;
+	enum err err = dkim_wants_answer(&v->wants, token, status, answer);
+	if (err == ERR_OK)
+		settle_what_can_be(v);
+	return err;
 }
 
 void dkim_verifier_give_up(struct dkim_verifier *v)
 {
-	for (size_t i = 0; i < v->wanted_count; i++)
-		if (!v->wanted[i].is_answered) {
-			v->wanted[i].is_answered = true;
-			v->wanted[i].problem = (struct dkim_judgement){ DKIM_TEMPERROR, "no answer from DNS in time" };
-		}
+	dkim_wants_give_up(&v->wants);
 	settle_what_can_be(v);
 }
 
 bool dkim_verifier_is_done(const struct dkim_verifier *v)
 {
-	for (size_t i = 0; i < v->wanted_count; i++)
-		if (!v->wanted[i].is_answered)
-			return false;
-	return v->has_ended;
+	return v->has_ended && dkim_wants_are_answered(&v->wants);
 }
 
 size_t dkim_verifier_count(const struct dkim_verifier *v)
@@ -397,7 +205,7 @@ bool dkim_verifier_result(const struct dkim_verifier *v, size_t i, struct dkim_s
 		.algorithm = c->claim.algorithm,
 		.key_bits = c->key_bits,
 		.is_testing = c->is_testing,
-		.has_unsigned_body = has_unsigned_body(v, &c->claim),
+		.has_unsigned_body = dkim_has_unsigned_body(&c->claim, v->bodies[c->claim.body_canon]),
 		.time_s = c->claim.time_s,
 		.expiry_s = c->claim.expiry_s };
 	return true;
@@ -415,8 +223,7 @@ size_t dkim_verifier_from_count(const struct dkim_verifier *v)
 
 size_t dkim_verifier_memory_bytes(const struct dkim_verifier *v)
 {
-	size_t bytes = sizeof *v + v->arena.used_bytes + v->expected * (sizeof v->considered[0] + sizeof v->wanted[0]);
-	for (size_t i = 0; i < 2; i++)
-		bytes += v->bodies[i] != NULL ? sizeof *v->bodies[i] : 0;
-	return bytes;
+	size_t bytes = sizeof *v + v->arena.used_bytes +
+		v->expected * (sizeof v->considered[0] + sizeof v->wants.list[0]);
+	return bytes + dkim_bodies_memory_bytes(v->bodies);
 }
