@@ -144,9 +144,9 @@ static int compare(const void *a, const void *b)
 	int difference = view_compare(view_from_cstr(one->key->domain), view_from_cstr(two->key->domain));
 	if (difference != 0)
 		return difference;
-	int kind_one = signature_private_kind(one->key->key), kind_two = signature_private_kind(two->key->key);
-	if (kind_one != kind_two)
-		return kind_one - kind_two;
+	bool is_rsa = signature_private_kind(one->key->key) == SIGNATURE_RSA;
+	if (is_rsa != (signature_private_kind(two->key->key) == SIGNATURE_RSA))
+		return is_rsa ? -1 : 1;
 	return (one->position < two->position) - (one->position > two->position);
 }
 
