@@ -1,6 +1,7 @@
 /* Which outcomes are reported to the sender, and the message that does it (RFC 3461 §6, RFC 3464). */
 #include "service/dispatcher_private.h"
 #include "service/signing.h"
+#include "service/streams.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -93,7 +94,8 @@ static struct dsn_recipient describe(
 	if (action == DSN_DELAYED && out.status.len > 0 && out.status.ptr[0] != '4')
 		out.status = VIEW("4.0.0"); /* a session was refused for good, but we try again */
 	if (action == DSN_DELAYED)
-		out.retry_until_ms = q->received_at_ms + d->config->queue.expire_ms;
+		out.retry_until_ms = q->received_at_ms +
+			streams_schedule(d->config, r->recipient->stream, false).expire_ms;
 	if ((action == DSN_DELIVERED || action == DSN_RELAYED) && (out.status.len == 0 || out.status.ptr[0] != '2'))
 		out.status = VIEW("2.0.0");
 	return out;

@@ -7,6 +7,7 @@
 #include "queue/id.h"
 #include "queue/retry.h"
 #include "service/bounce_note.h"
+#include "service/streams.h"
 
 #define RETRY_MS 1000
 #define DSN_SAMPLE_BYTES (64u * 1024)
@@ -21,17 +22,6 @@ struct settle {
 	char spool[64];
 };
 
-static struct retry_schedule schedule_for(const struct dispatcher *d, const struct queue_message *q)
-{
-	const struct config_queue *queue = &d->config->queue;
-	return (struct retry_schedule){
-		.first_ms = queue->retry_first_ms,
-		.max_ms = queue->retry_max_ms,
-		.expire_ms = q->reverse_path.len > 0 ? queue->expire_ms : queue->expire_bounce_ms,
-		.warn_after_ms = queue->warn_after_ms,
-	};
-}
-
 static uint32_t attempts_made(const struct delivery *delivery, const struct delivery_recipient *r)
 {
 	uint32_t more = delivery->untried && r->recipient->attempts > 0 ? 0 : 1;
@@ -45,7 +35,7 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 	const struct queue_message *q = &delivery->message->envelope;
 	if (r->outcome != OUTCOME_DEFERRED)
 		return;
-	struct retry_schedule schedule = schedule_for(d, q);
+	struct retry_schedule schedule = streams_schedule(d->config, r->recipient->stream, q->reverse_path.len == 0);
 	struct retry_decision decision = retry_next(&schedule, q->received_at_ms, now_ms, attempts_made(delivery, r),
 		r->recipient->warned, random_below(UINT32_MAX));
 	if (decision.expired) {

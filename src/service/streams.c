@@ -234,6 +234,27 @@ void streams_sent(struct streams *streams, const struct config_egress *egress, i
 		loop_timer_set(&streams->write_timer, loop_now_ms(streams->dispatcher->loop) + WRITE_AFTER_MS);
 }
 
+struct retry_schedule streams_schedule(const struct config *config, struct view stream, bool is_bounce)
+{
+	const struct config_queue *queue = &config->queue;
+	const struct config_stream *s = stream.len > 0 ? config_stream_named(config, stream) : NULL;
+	struct retry_schedule schedule = {
+		.first_ms = queue->retry_first_ms,
+		.max_ms = queue->retry_max_ms,
+		.expire_ms = is_bounce ? queue->expire_bounce_ms : queue->expire_ms,
+		.warn_after_ms = queue->warn_after_ms,
+	};
+	if (s == NULL)
+		return schedule;
+	if (s->retry_first_ms > 0)
+		schedule.first_ms = s->retry_first_ms;
+	if (s->retry_max_ms > 0)
+		schedule.max_ms = s->retry_max_ms;
+	if (s->expire_ms > 0)
+		schedule.expire_ms = s->expire_ms;
+	return schedule;
+}
+
 static struct limiter_limits limits_from(uint32_t connections, size_t count, const struct config_rate *rates)
 {
 	struct limiter_limits limits = { .connections = connections };

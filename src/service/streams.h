@@ -6,6 +6,7 @@
 #define SERVICE_STREAMS_H
 
 #include "queue/limiter.h"
+#include "queue/retry.h"
 #include "service/server_private.h"
 
 /* Sets stream and priority of each recipient who is not in a domain of ours. `header`: the header section, or the start of it. What the sender
@@ -45,6 +46,9 @@ enum streams_answer streams_pick_egress(struct streams *streams, const struct co
 bool streams_may_send(const struct streams *streams, const struct config_egress *egress, int64_t wall_ms);
 /* A message begins to go out from this address; NULL is fine. */
 void streams_sent(struct streams *streams, const struct config_egress *egress, int64_t wall_ms);
+
+/* When mail of this stream (empty: of none) is tried again, and for how long; `is_bounce`: with null reverse-path. */
+struct retry_schedule streams_schedule(const struct config *config, struct view stream, bool is_bounce);
 
 /* What the configuration allows, for limiter_get(). */
 struct limiter_limits streams_egress_limits(const struct config_egress *egress);

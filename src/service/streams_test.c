@@ -24,11 +24,11 @@ static const char text[] =
 	"egress ip3 { source_ipv4 = 192.0.2.3 weight = 0 }\n"
 	"egress ip4 { source_ipv4 = 192.0.2.4 warm_up = 5 warm_up_start = 2026-03-09 }\n"
 	"egress ip5 { source_ipv4 = 192.0.2.5 }\n"
-	"stream both { egress = {ip1, ip2, ip3} listeners = submission priority = 4 }\n"
+	"stream both { egress = {ip1, ip2, ip3} listeners = submission priority = 4 retry_max = 24h }\n"
 	"stream new { egress = {ip2, ip4} recipients = {\"example.net\"} }\n"
 	"stream drained { egress = ip3 senders = \"@drained.example\" }\n"
 	"stream weights { egress = {ip1, ip5} headers = \"X-Weights\" }\n"
-	"stream plain { recipients = {\"example.org\"} priority = -2 }\n";
+	"stream plain { recipients = {\"example.org\"} priority = -2 retry_first = 1m retry_max = 2m expire = 1h }\n";
 
 static struct config *config;
 static struct streams *streams;
@@ -215,6 +215,20 @@ static void recipients_find_their_streams(void **state)
 	message_free(m);
 }
 
+static void schedules(void **state)
+{
+	(void)state;
+	struct retry_schedule usual = streams_schedule(config, VIEW_NONE, false);
+	assert_true(usual.first_ms == config->queue.retry_first_ms && usual.expire_ms == config->queue.expire_ms);
+	assert_true(streams_schedule(config, VIEW_NONE, true).expire_ms == config->queue.expire_bounce_ms);
+	assert_true(streams_schedule(config, VIEW("gone"), false).max_ms == usual.max_ms);
+	struct retry_schedule own = streams_schedule(config, VIEW("plain"), false);
+	assert_true(own.first_ms == 60000 && own.max_ms == 120000 && own.expire_ms == 3600000);
+	assert_true(own.warn_after_ms == usual.warn_after_ms);
+	own = streams_schedule(config, VIEW("both"), false);
+	assert_true(own.first_ms == usual.first_ms && own.max_ms == 86400000 && own.expire_ms == usual.expire_ms);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -225,6 +239,7 @@ int main(void)
 		TEST(ceilings),
 		TEST(over_a_restart),
 		TEST(recipients_find_their_streams),
+		TEST(schedules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

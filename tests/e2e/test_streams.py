@@ -258,6 +258,22 @@ def test_egress_limits_are_shared_by_streams(make_postrider, make_sourced_peer, 
     assert not [m for m in peer.messages if subject(m) == second]
 
 
+def test_retries_of_its_own(make_postrider, make_sourced_peer, make_domain):
+    """One stream gives up soon, the other waits as usual."""
+    peer = make_sourced_peer(script={"RCPT": "450 4.2.1 not now"})
+    domain = make_domain("retries", peer)
+    server = make_postrider(domain="here.example", config={
+        **TRUSTED, "queue": {"retry_first": "1h", "retry_max": "1h"},
+        "stream hasty": {"headers": ["X-Code"], "retry_first": "200ms", "retry_max": "200ms", "expire": "2s"}})
+    patient = send(server, f"patient@{domain}")
+    send(server, f"hasty@{domain}", headers="X-Code: 123456\r\n")
+    [bounce] = server.wait_mail("joe")
+    assert f"hasty@{domain}" in bounce.as_string() and patient not in bounce.as_string()
+    base.wait_for(lambda: [r for m in server.queue_list() for r in m["recipients"] if r["attempts"] == 1], "the patient one", step=0.3)
+    tries = [c for s in peer.sessions for c in s.commands if c.upper().startswith("RCPT")]
+    assert sum("<hasty@" in c for c in tries) >= 2 and sum("<patient@" in c for c in tries) == 1, tries
+
+
 def test_an_address_that_is_not_ours(make_postrider, make_sourced_peer, make_domain):
     """It is no verdict on the mail: the reason can be read, and other streams go on."""
     peer = make_sourced_peer()
