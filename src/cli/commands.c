@@ -23,6 +23,8 @@ const struct command commands[] = {
 	COMMAND("doctor", cmd_doctor, "compare a domain's published records, and its server, with what they should be"),
 	COMMAND("dns", cmd_dns, "print the DNS records that a domain needs"),
 	COMMAND("bounces", cmd_bounces, "list the recipients whose mail came back, and why"),
+	COMMAND("dmarc", cmd_dmarc, "tell who sends as a domain, by the reports of others"),
+	COMMAND("reports", cmd_reports, "send, list and sum up daily reports about authentication and TLS"),
 	COMMAND("queue", cmd_queue, "list, show, retry, hold, release or remove mail that waits"),
 	COMMAND("shaping", cmd_shaping, "test, check or list the rules for sites that we send to"),
 	COMMAND("stream", cmd_stream, "list streams of mail and the addresses they send from"),

@@ -80,6 +80,8 @@ static const struct admin_command *find_command(const json_t *request)
 	if (found == NULL)
 		found = find_in(admin_dkim_commands, admin_dkim_command_count, name);
 	if (found == NULL)
+		found = find_in(admin_report_commands, admin_report_command_count, name);
+	if (found == NULL)
 		found = find_in(admin_queue_commands, admin_queue_command_count, name);
 	if (found == NULL)
 		found = find_in(admin_queue_act_commands, admin_queue_act_command_count, name);

@@ -43,6 +43,13 @@
  *   dkim.activate | retire | remove
  *                                  domain, selectors       → {"keys": [key]}
  *   stream.sent                    days?                   → {"today": day, "sent": [{"egress", "day", "messages"}]}     (days since 1970, UTC)
+ *   dmarc.report                   domain, days?           → {"messages", "aligned", "sources": [{"ip", "messages", "aligned", …}],
+ *                                                             "reporters": [{"organization", "reports", "messages", "policy", "last_s"}]}
+ *   dmarc.failures                 domain, days?           → {"failures": [{"reporter", "received_ms", "ip", "mail_from", …}]}
+ *   reports.tls                    domain, days?           → {"reporters": [{"organization", "policy_type", "successes", "failures"}],
+ *                                                             "failures": [{"result", "host", "sessions", …}]}
+ *   reports.list                                           → {"waiting": [{"kind", "day", "domain"}]}      (to be sent by us)
+ *   reports.send                   day?                    → {"day"}                                       ("2026-11-23"; by the running server)
  * Arguments that a command does not know are errors, so that a misspelt filter never means "everything".
  */
 #ifndef SERVICE_ADMIN_H
@@ -74,6 +81,8 @@ struct admin_spool_name {
 struct admin_effects {
 	bool directory_changed; /* domains, accounts or aliases */
 	bool dkim_changed; /* keys */
+	bool reports_wanted; /* those of the days up to reports_day (since 1970, UTC) are to be sent now */
+	int64_t reports_day;
 	bool queue_changed; /* rows of the queue, or what is suspended: the dispatcher is to look again */
 	const char *event; /* for the trace of these messages; NULL: none */
 	struct buf event_fields;

@@ -34,6 +34,8 @@ struct admin_command {
 /* The commands of one file each. */
 extern const struct admin_command admin_directory_commands[];
 extern const size_t admin_directory_command_count;
+extern const struct admin_command admin_report_commands[];
+extern const size_t admin_report_command_count;
 extern const struct admin_command admin_dkim_commands[];
 extern const size_t admin_dkim_command_count;
 extern const struct admin_command admin_queue_commands[];

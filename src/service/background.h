@@ -24,6 +24,7 @@ struct background {
 	struct signing_publisher *publisher;
 	uint32_t jobs; /* store jobs under way */
 	_Atomic bool stopping;
+	_Atomic size_t report_bytes; /* of reports that wait to be read */
 	struct loop_task start_task, stop_task;
 };
 

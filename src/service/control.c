@@ -10,6 +10,7 @@
 #include "service/dispatcher.h"
 #include "service/signing.h"
 #include "service/signing_publisher.h"
+#include "service/reports.h"
 #include "store/spool.h"
 
 #define SESSIONS_MAX 32u
@@ -166,6 +167,8 @@ static void request_done(struct store_job *store_job)
 		if (job->effects.queue_changed)
 			reload_queue_soon(job->control);
 		admin_effects_events(&job->effects, clock_wall_ms(), add_event, server);
+		if (job->effects.reports_wanted)
+			reports_send_now(server, job->effects.reports_day);
 		if (job->effects.directory_changed || job->effects.dkim_changed) {
 			job->domains_job.run = load_domains;
 			job->domains_job.done = domains_loaded;

@@ -6,6 +6,7 @@
 #include "queue/id.h"
 #include "service/bounce_intake.h"
 #include "service/maildir.h"
+#include "service/report_intake.h"
 #include "store/spool.h"
 
 #include <unistd.h>
@@ -54,6 +55,10 @@ static void write_mail(struct worker_job *work)
 		job->err = maildir_deliver(&out);
 	if (job->err == ERR_OK && job->bounce != NULL)
 		bounce_intake_read(job->bounce, buf_view(&job->front), out.body, out.body_fd);
+	/* What others forge in our partners' names would be counted as theirs. */
+	if (job->err == ERR_OK && !is_quarantined(delivery))
+		report_intake_delivered(delivery->dispatcher->server, job->config, delivery->recipients[0].mailbox,
+			delivery->recipients[0].recipient, m);
 	if (out.body_fd >= 0)
 		close(out.body_fd);
 	if (job->err != ERR_OK)

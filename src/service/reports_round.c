@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "crypto/hash.h"
 #include "store/dmarc_store.h"
+#include "store/report_store.h"
 #include "store/tls_result_store.h"
 
 #include <string.h>
@@ -14,6 +15,8 @@
 #define BATCH_DOMAINS 50u
 #define CHECK_EVERY_MS 60000
 #define RETRY_MS 3600000
+#define RECEIVED_KEEP_MS (400ll * 86400 * 1000) /* reports of others: somewhat more than a year */
+#define EXPIRE_BITES 10u
 #define KEEP_DAYS 2 /* a day's reports are tried for so long (RFC 8460 §5.4: 24 h) */
 
 static int64_t today(void)
@@ -235,7 +238,14 @@ static enum err expire(struct store_job *job, struct db *db)
 {
 	struct expiry *expiry = (struct expiry *)(void *)job;
 	enum err err = dmarc_store_expire(db, expiry->before_day, &expiry->domains);
-	return err == ERR_OK ? tls_result_store_tidy(db, (int32_t)expiry->before_day) : err;
+	if (err == ERR_OK)
+		err = tls_result_store_tidy(db, (int32_t)expiry->before_day);
+	uint64_t removed = 1;
+	int64_t before_ms = clock_wall_ms() - RECEIVED_KEEP_MS;
+	/* In bites; what is left goes next time. */
+	for (unsigned i = 0; i < EXPIRE_BITES && removed > 0 && err == ERR_OK; i++)
+		err = report_store_expire(db, before_ms, &removed);
+	return err;
 }
 
 static void expired(struct store_job *job)
