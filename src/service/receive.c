@@ -4,6 +4,7 @@
 #include "mailauth/dkim_keys.h"
 #include "net/listener.h"
 #include "net/resolver.h"
+#include "service/https_in.h"
 
 #include <stdio.h>
 
@@ -29,6 +30,7 @@ static void shutdown_now(struct loop_task *task)
 	struct receive_loop *receiver = LIST_ENTRY(task, struct receive_loop, stop_task);
 	stop_accepting(receiver);
 	smtp_in_shutdown_all(receiver);
+	https_in_close_all(receiver);
 }
 
 static void force_now(struct loop_task *task)
@@ -61,6 +63,7 @@ enum err receive_init(struct receive_loop *receiver, struct server *server, unsi
 	snprintf(name, sizeof name, "receive-%u", number);
 	*receiver = (struct receive_loop){ .server = server };
 	list_init(&receiver->sessions);
+	list_init(&receiver->https_sessions);
 	receiver->stop_task.run = shutdown_now;
 	receiver->force_task.run = force_now;
 	receiver->loop = loop_new(name);
@@ -83,7 +86,8 @@ enum err receive_start(struct receive_loop *receiver)
 {
 	for (size_t i = 0; i < receiver->point_count; i++) {
 		struct listen_point *point = &receiver->points[i];
-		point->listener = listener_start(receiver->loop, point->fd, smtp_in_accept, point);
+		point->listener = listener_start(receiver->loop, point->fd,
+			point->kind == LISTENER_HTTPS ? https_in_accept : smtp_in_accept, point);
 		if (point->listener == NULL)
 			return ERR_IO;
 	}
@@ -118,6 +122,7 @@ void receive_clear(struct receive_loop *receiver)
 		return;
 	stop_accepting(receiver);
 	smtp_in_close_all(receiver);
+	https_in_close_all(receiver);
 	resolver_free(receiver->resolver);
 	dkim_keys_free(receiver->dkim_keys);
 	loop_free(receiver->loop);

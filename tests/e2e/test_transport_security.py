@@ -13,6 +13,7 @@ import uuid
 import pytest
 
 from lab import base
+from lab.postrider import make_readable
 from lab.scripted_dns import SERVFAIL, ScriptedDns
 from lab.scripted_peer import ScriptedPeer
 from lab.wire import Wire
@@ -367,6 +368,52 @@ def test_domains_that_share_hosts_keep_their_own_policies(here, lab, dns, author
     for _ in range(3):
         send(here, f"ann@{lax}.example")
     delivered(peer, 6)
+
+
+# --- our own policy ---
+
+def test_own_policy_is_served(make_postrider, lab, dns, authority, make_peer):
+    """One server's domain says it is to be reached with verified TLS; another server finds, checks and follows that."""
+    domain = "own" + uuid.uuid4().hex[:8]
+    ip = lab.address()
+    certificate, key = authority.issue([f"mail.{domain}.example", f"mta-sts.{domain}.example"], [ip])
+    make_readable(key)
+    receiver = make_postrider(domain=f"{domain}.example", ip=ip, config={
+        "tls": {"certificate": certificate, "key": key}, "mta_sts": {"mode": "enforce"},
+        "listen https": {"address": f"{ip}:{HTTPS_PORT}"}})
+    base.wait_for_port(ip, HTTPS_PORT, "listen https")
+    dns.add(f"{domain} MX 10 mail.{domain}", f"mail.{domain} A {ip}", f"mta-sts.{domain} A {ip}",
+            f"_mta-sts.{domain} TXT \"v=STSv1; id=1;\"")
+    context = ssl.create_default_context(cafile=authority.ca)
+    url = f"https://mta-sts.{domain}.example:{HTTPS_PORT}/"
+    with socket.create_connection((ip, HTTPS_PORT)) as raw, context.wrap_socket(raw, server_hostname=f"mta-sts.{domain}.example") as s:
+        s.sendall(f"GET /.well-known/mta-sts.txt HTTP/1.1\r\nHost: {url.split('/')[2]}\r\n\r\n".encode())
+        answer = b""
+        while piece := s.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and b"\r\nContent-Type: text/plain\r\n" in answer
+    assert b"mode: enforce\r\n" in answer and f"mx: mail.{domain}.example\r\n".encode() in answer
+    sender = make_postrider(accounts={}, config=dict(TRUSTED, delivery={"https_port": HTTPS_PORT}))
+    about = send(sender, f"joe@{domain}.example")
+    receiver.wait_mail("joe", subject=about)
+    sender.wait_log(rf"event=sts-fetched .*domain={domain}\.example mode=enforce")
+
+
+@pytest.mark.parametrize("rudeness", ["silence", "no TLS", "too much", "garbage"])
+def test_rude_https_clients(make_postrider, lab, authority, rudeness):
+    ip = lab.address()
+    server = make_postrider(ip=ip, config={"mta_sts": {"mode": "testing"}, "listen https": {"address": f"{ip}:{HTTPS_PORT}"}})
+    base.wait_for_port(ip, HTTPS_PORT, "listen https")
+    context = ssl.create_default_context(cafile=authority.ca)
+    with socket.create_connection((ip, HTTPS_PORT)) as raw:
+        if rudeness == "no TLS":
+            raw.sendall(b"GET / HTTP/1.1\r\n\r\n" * 10)
+            assert raw.recv(100)[:1] != b"H"
+        elif rudeness != "silence":
+            with context.wrap_socket(raw, server_hostname=server.hostname) as s:
+                s.sendall(b"x" * 9000 if rudeness == "too much" else b"EHLO there\r\n\r\n")
+                assert s.recv(1000).startswith(b"HTTP/1.1 431" if rudeness == "too much" else b"HTTP/1.1 400")
+        server.stop()  # the silent one keeps nobody
 
 
 # --- REQUIRETLS ---
