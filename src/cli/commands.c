@@ -57,6 +57,9 @@ static int newcomer(void)
 		puts("  postrider check            is the configuration fine?");
 		puts("  postrider serve            run the server (or: systemctl start postrider)");
 		puts("  postrider account add you@your.domain");
+		puts("  postrider doctor your.domain");
+		puts("                             is its mail found and believed? (postrider dns prints what to "
+		     "publish)");
 		puts("  postrider queue list       what waits, and why\n");
 	}
 	puts("All commands (each has its own --help):\n");

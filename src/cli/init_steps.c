@@ -149,14 +149,15 @@ enum err init_plan_carry_out(struct init_plan *plan)
 	return err;
 }
 
-static void tell_dns(const struct init_plan *plan)
+static void tell_dns(const struct init_plan *plan, const char *option, const char *file)
 {
 	if (plan->domain == NULL)
 		return;
-	puts("\nSo that others find it, DNS needs:");
-	printf("  %s.  A, AAAA  this machine's addresses, with the same name in reverse\n", plan->hostname);
-	printf("  %s.  MX 10    %s.\n", plan->domain, plan->hostname);
-	printf("  %s.  TXT      \"v=spf1 mx -all\"\n", plan->domain);
+	puts("\nSo that others find it and believe it:");
+	printf("  postrider dkim new %s%s%s   makes the keys that sign its mail\n", plan->domain, option, file);
+	printf("  postrider dns %s%s%s        prints the DNS records to publish\n", plan->domain, option, file);
+	printf("  postrider doctor %s%s%s     says whether the world sees them\n", plan->domain, option, file);
+	printf("and the owner of this machine's address has to set its name (PTR) to %s.\n", plan->hostname);
 }
 
 void init_plan_tell_next(const struct init_plan *plan)
@@ -185,5 +186,5 @@ void init_plan_tell_next(const struct init_plan *plan)
 		puts("It listens on the ports 8025 (mail from others), 8587 and 8465 (mail programs), which need no "
 		     "root.");
 	else
-		tell_dns(plan);
+		tell_dns(plan, option, file);
 }
