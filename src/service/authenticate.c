@@ -135,7 +135,9 @@ static void begin(struct authenticate *a)
 		spf_begin(a, SPF_OF_HELO);
 }
 
-/* DKIM */
+/* DKIM and ARC */
+
+static void ask_keys(struct authenticate *a);
 
 static void key_answered(struct dns_question *question, enum dns_outcome outcome, const struct dns_answer *answer)
 {
@@ -145,29 +147,49 @@ static void key_answered(struct dns_question *question, enum dns_outcome outcome
 		[DNS_OUTCOME_FAILED] = DKIM_DNS_FAILED,
 	};
 	struct authenticate_key *key = LIST_ENTRY(question, struct authenticate_key, question);
-	enum err err = dkim_verifier_answer(key->owner->verifier, key->token, status[outcome], answer);
+	struct authenticate *a = key->owner;
+	enum err err = key->is_arc ? arc_verifier_answer(a->arc, key->token, status[outcome], answer)
+				   : dkim_verifier_answer(a->verifier, key->token, status[outcome], answer);
 	ASSERT(err == ERR_OK);
-	look(key->owner);
+	ask_keys(a);
+	look(a);
+}
+
+static void cancel_keys(struct authenticate *a)
+{
+	for (size_t i = 0; i < KEYS_AT_ONCE; i++)
+		dns_question_cancel(&a->keys[i].question);
 }
 
 static void keys_give_up(struct authenticate *a)
 {
-	for (size_t i = 0; i < a->key_count; i++)
-		dns_question_cancel(&a->keys[i].question);
+	cancel_keys(a);
 	if (a->verifier != NULL)
 		dkim_verifier_give_up(a->verifier);
+	if (a->arc != NULL)
+		arc_verifier_give_up(a->arc);
 }
 
 static void ask_keys(struct authenticate *a)
 {
-	struct dkim_need need;
-	while (dkim_verifier_next(a->verifier, &need)) {
-		ASSERT(a->key_count < DKIM_SIGNATURES_DEFAULT);
-		struct authenticate_key *key = &a->keys[a->key_count++];
-		*key = (struct authenticate_key){ .token = need.token, .owner = a };
+	for (size_t i = 0; i < KEYS_AT_ONCE; i++) {
+		struct authenticate_key *key = &a->keys[i];
+		struct dkim_need need;
+		if (dns_question_is_open(&key->question))
+			continue;
+		key->is_arc = !dkim_verifier_next(a->verifier, &need);
+		if (key->is_arc && (a->arc == NULL || !arc_verifier_next(a->arc, &need)))
+			return;
+		key->token = need.token;
+		key->owner = a;
 		key->question.answered = key_answered;
 		dns_question_ask(&key->question, a->options.resolver, need.name, DNS_TYPE_TXT);
 	}
+}
+
+static bool keys_are_done(const struct authenticate *a)
+{
+	return dkim_verifier_is_done(a->verifier) && (a->arc == NULL || arc_verifier_is_done(a->arc));
 }
 
 static void on_header(struct intake_tap *tap, const struct intake_header *header)
@@ -184,6 +206,11 @@ static void on_header(struct intake_tap *tap, const struct intake_header *header
 	a->verifier = dkim_verifier_new(&options);
 	err = dkim_verifier_headers(a->verifier, header->received);
 	ASSERT(err == ERR_OK);
+	if (a->options.config->authentication.arc != CONFIG_ARC_OFF) {
+		a->arc = arc_verifier_new(&options);
+		err = arc_verifier_headers(a->arc, header->received);
+		ASSERT(err == ERR_OK);
+	}
 	a->keys_deadline_ms = deadline(a);
 	set_timer(a);
 	ask_keys(a);
@@ -193,6 +220,8 @@ static void on_body(struct intake_tap *tap, struct view piece)
 {
 	struct authenticate *a = LIST_ENTRY(tap, struct authenticate, tap);
 	enum err err = dkim_verifier_body(a->verifier, piece);
+	if (err == ERR_OK && a->arc != NULL)
+		err = arc_verifier_body(a->arc, piece);
 	ASSERT(err == ERR_OK);
 }
 
@@ -200,6 +229,8 @@ static void on_end(struct intake_tap *tap)
 {
 	struct authenticate *a = LIST_ENTRY(tap, struct authenticate, tap);
 	enum err err = dkim_verifier_end(a->verifier);
+	if (err == ERR_OK && a->arc != NULL)
+		err = arc_verifier_end(a->arc);
 	ASSERT(err == ERR_OK);
 }
 
@@ -250,7 +281,7 @@ static void look(struct authenticate *a)
 	if (a->done == NULL || a->is_done)
 		return;
 	if (a->dmarc == NULL && spf_is_done(&a->spf[SPF_OF_HELO]) && spf_is_done(&a->spf[SPF_OF_SENDER]) &&
-		dkim_verifier_is_done(a->verifier))
+		keys_are_done(a))
 		begin_dmarc(a);
 	if (a->dmarc != NULL && !dns_question_is_open(&a->dmarc_question) &&
 		(a->iprev_given_up || iprev_is_done(a->options.iprev)))
@@ -316,9 +347,9 @@ void authenticate_free(struct authenticate *a)
 		dns_question_cancel(&a->spf[i].question);
 		spf_check_free(a->spf[i].check);
 	}
-	for (size_t i = 0; i < a->key_count; i++)
-		dns_question_cancel(&a->keys[i].question);
+	cancel_keys(a);
 	dkim_verifier_free(a->verifier);
+	arc_verifier_free(a->arc);
 	dns_question_cancel(&a->dmarc_question);
 	dmarc_check_free(a->dmarc);
 	author_clear(&a->author);

@@ -12,6 +12,7 @@
 #ifndef SERVICE_AUTHENTICATE_H
 #define SERVICE_AUTHENTICATE_H
 
+#include "mailauth/arc.h"
 #include "mailauth/auth_results.h"
 #include "mailauth/dkim.h"
 #include "mailauth/dmarc.h"
@@ -42,6 +43,9 @@ struct authentication_facts {
 
 	size_t signature_count; /* in the order of their fields */
 	const struct authentication_signature *signatures;
+
+	struct arc_verdict arc; /* none, if there is no chain or it is not looked at */
+	struct view trusted_sealer; /* on whose word a DMARC failure does not count; empty: nobody's */
 
 	size_t from_fields; /* From fields of the message */
 	struct dmarc_verdict dmarc; /* with the author domain, the record, its domain and the policy */
@@ -78,6 +82,17 @@ void authenticate_iprev_finished(struct authenticate *authenticate);
 
 /* Both once it is done. */
 const struct authentication_facts *authenticate_facts(const struct authenticate *authenticate);
+/* The results as text, for auth_results_format() and whoever else passes them on (ARC). Views live as long as *ret, which
+ * authenticate_results_clear() frees in every case. */
+#define AUTHENTICATE_RESULTS_MAX                                                                                       \
+	(2 + DKIM_SIGNATURES_DEFAULT + 3) /* HELO's and the sender's SPF; DKIM; DMARC, ARC, the client's name */
+struct authenticate_results {
+	size_t count;
+	struct view views[AUTHENTICATE_RESULTS_MAX];
+	struct buf texts[AUTHENTICATE_RESULTS_MAX];
+};
+enum err authenticate_results(const struct authenticate *authenticate, struct authenticate_results *ret) MUST_CHECK;
+void authenticate_results_clear(struct authenticate_results *results);
 /* Appends our Authentication-Results field. */
 enum err authenticate_format(const struct authenticate *authenticate, struct buf *out) MUST_CHECK;
 /* Appends "pass example.org, fail example.net": each signature in a word or two, for log and trace. */

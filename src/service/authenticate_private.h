@@ -17,9 +17,13 @@ struct authenticate_spf {
 	struct authenticate *owner;
 };
 
+/* Keys are asked for side by side, but a chain with dozens of signatures is not a reason to ask for all at once. */
+enum { KEYS_AT_ONCE = 10 };
+
 struct authenticate_key {
 	struct dns_question question;
 	uint64_t token;
+	bool is_arc; /* the chain's; else of a signature */
 	struct authenticate *owner;
 };
 
@@ -30,8 +34,8 @@ struct authenticate {
 	struct authenticate_spf spf[SPF_CHECKS];
 	struct author author;
 	struct dkim_verifier *verifier; /* from the header section on */
-	size_t key_count;
-	struct authenticate_key keys[DKIM_SIGNATURES_DEFAULT];
+	struct arc_verifier *arc; /* as well, unless that is off */
+	struct authenticate_key keys[KEYS_AT_ONCE]; /* those that are not open are free */
 	struct dmarc_check *dmarc; /* once SPF and DKIM are done */
 	struct dns_question dmarc_question;
 	bool iprev_given_up;

@@ -69,6 +69,19 @@ static bool collect_alignments(struct authenticate *a)
 	return author_passed;
 }
 
+static void collect_arc(struct authenticate *a)
+{
+	struct authentication_facts *f = &a->facts;
+	const struct config_authentication *config = &a->options.config->authentication;
+	if (a->arc == NULL)
+		return;
+	bool is_there = arc_verifier_verdict(a->arc, &f->arc);
+	ASSERT(is_there);
+	struct view sealer;
+	if (arc_verifier_overrides(a->arc, config->trusted_sealers, config->trusted_sealer_count, &sealer))
+		f->trusted_sealer = sealer;
+}
+
 static enum auth_wish wish_of(enum config_verdict verdict)
 {
 	static const enum auth_wish wishes[] = {
@@ -92,6 +105,7 @@ void authenticate_decide(struct authenticate *a)
 	};
 	bool has_verdict = dmarc_check_result(a->dmarc, &f->dmarc);
 	ASSERT(has_verdict);
+	collect_arc(a);
 	f->from_fields = a->author.field_count;
 	f->iprev = iprev_result(a->options.iprev);
 	f->client_name = iprev_name(a->options.iprev);
@@ -101,6 +115,7 @@ void authenticate_decide(struct authenticate *a)
 		.from_fields = f->from_fields,
 		.dmarc = f->dmarc,
 		.author_passed = collect_alignments(a),
+		.trusted_sealer = f->trusted_sealer,
 	};
 	f->decision = auth_policy_decide(&policy, &findings);
 }

@@ -67,6 +67,11 @@ static void note_for_reports(struct smtp_in *session, const struct authenticatio
 			.result = dkim_result_name(f->signatures[i].dkim.result),
 			.is_aligned = f->signatures[i].is_aligned,
 		};
+	struct buf sealer = { 0 };
+	/* RFC 8617 §7.2.2 */
+	if (f->trusted_sealer.len > 0 &&
+		buf_append_format(&sealer, "arc=pass d=%.*s", VIEW_ARG(f->trusted_sealer)) != ERR_OK)
+		buf_clear(&sealer);
 	struct dmarc_note note = {
 		.at_ms = f->envelope->received_at_ms,
 		.client = f->envelope->client,
@@ -74,12 +79,14 @@ static void note_for_reports(struct smtp_in *session, const struct authenticatio
 		.verdict = &f->dmarc,
 		.disposition = dispositions[f->decision.action],
 		.override_type = overrides[f->decision.override],
+		.override_comment = buf_view(&sealer),
 		.spf_domain = f->has_spf ? f->spf.domain : VIEW_NONE,
 		.spf_result = spf_result_name(f->spf.result),
 		.signature_count = f->signature_count,
 		.signatures = signatures,
 	};
 	dmarc_result_note(session->server, &note);
+	buf_clear(&sealer);
 }
 
 static struct view iprev_word(enum auth_iprev result)
@@ -101,7 +108,9 @@ static void tell(struct smtp_in *session, const struct authentication_facts *f)
 		LOG_TEXT("dkim", err == ERR_OK ? buf_view(&dkim) : VIEW_NONE),
 		LOG_TEXT("dmarc", dmarc_result_name(f->dmarc.result)),
 		LOG_TEXT("policy", has_policy ? dmarc_policy_name(f->dmarc.policy) : VIEW_NONE),
-		LOG_CSTR("dmarc_reason", f->dmarc.reason), LOG_TEXT("iprev", iprev_word(f->iprev)),
+		LOG_CSTR("dmarc_reason", f->dmarc.reason),
+		LOG_TEXT("arc", f->arc.result != ARC_NONE ? arc_result_name(f->arc.result) : VIEW_NONE),
+		LOG_TEXT("sealer", f->trusted_sealer), LOG_TEXT("iprev", iprev_word(f->iprev)),
 		LOG_TEXT("client_name", f->client_name), LOG_TEXT("action", auth_action_name(f->decision.action)),
 		LOG_CSTR("cause", f->decision.reason));
 	buf_clear(&dkim);

@@ -9,6 +9,7 @@ import time
 import uuid
 
 import authres
+import dkim
 import pytest
 
 from lab import base, postrider as lab_postrider
@@ -264,6 +265,63 @@ def test_junk_stays_junk(make_postrider, world):
     for local in ("joe", "eve"):
         wait_junk(server, local, about)
         assert not server.mailbox(local)
+
+
+# --- ARC (RFC 8617) ---
+
+def seal(key, message, sealer, dmarc="pass", before=""):
+    """The set that a mailing list adds: what it found out, then its seal. Behind it, it changes what it sends on."""
+    found = f"Authentication-Results: {sealer}; {before}dmarc={dmarc} header.from=x.example; spf=pass smtp.mailfrom=x.example\r\n".encode()
+    return b"".join(dkim.arc_sign(found + message, b"s", sealer.encode(), key.private, sealer.encode(),
+                                  include_headers=[b"From", b"To", b"Subject", b"Date", b"Message-ID"])) + message
+
+
+@pytest.mark.parametrize("name, code, wanted", [
+    ("trusted", "250", "arc=pass"),
+    ("not trusted", "550 5.7.26", None),
+    ("trusted, but it failed there, too", "550 5.7.26", None),
+    ("trusted, but changed behind it", "550 5.7.26", None),
+    ("no chain", "550 5.7.26", None),
+])
+def test_trusted_sealers(make_postrider, world, name, code, wanted):
+    """A list that we trust says that the message was its author's before it changed it: a DMARC failure does not count then."""
+    sealer = world.domain("v=spf1 ip4:{ip} -all")
+    server = make_postrider(domain="sealed.example", config={"authentication": {
+        "enabled": True, "trusted_sealers": [sealer if name != "not trusted" else "somebody.example"]}})
+    about, author = subject(), world.domain("v=spf1 -all", "v=DMARC1; p=reject")
+    message = letter(author, about, body="Hello!\r\n-- \r\nThe list\r\n")
+    if name != "no chain":
+        message = seal(world.key, message, sealer, "fail" if "failed" in name else "pass")
+    if "changed" in name:
+        message = message.replace(b"Hello!", b"Hallo!")
+    with Client(world.ip, server.ip, server.mx_port) as client:
+        assert client.deliver(f"list@{sealer}", "joe@sealed.example", message).startswith(code)
+    if wanted is not None:
+        mail = server.wait_mail("joe", subject=about)[0]
+        assert {wanted, "dmarc=fail", "spf=pass"} <= {f"{m}={r}" for m, r, _, _ in results(mail, server.hostname)}
+        server.wait_log(rf"event=authenticated .*arc=pass sealer={sealer} .*action=accept")
+
+
+def test_no_arc_is_one_word(make_postrider, world):
+    sealer = world.domain("v=spf1 ip4:{ip} -all")
+    server = make_postrider(domain="unsealed.example", config={"authentication": {"enabled": True, "trusted_sealers": [sealer], "arc": "off"}})
+    author, kind = world.domain("v=spf1 -all", "v=DMARC1; p=reject"), world.domain("v=spf1 -all", "v=DMARC1; p=none")
+    about = subject()
+    with Client(world.ip, server.ip, server.mx_port) as client:
+        assert client.deliver(f"list@{sealer}", "joe@unsealed.example", seal(world.key, letter(author, subject()), sealer)).startswith("550")
+        assert client.deliver(f"list@{sealer}", "joe@unsealed.example", seal(world.key, letter(kind, about), sealer)).startswith("250")
+    assert "arc" not in {m for m, _, _, _ in results(server.wait_mail("joe", subject=about)[0], server.hostname)}
+
+
+def test_long_chains(here, world):
+    """More signatures than are asked for at once."""
+    about, author = subject(), world.domain(None, "v=DMARC1; p=none")
+    message = letter(author, about)
+    for number in range(14):
+        message = seal(world.key, message, world.domain(), before="arc=pass; " if number else "")
+    with Client(world.ip, here.ip, here.mx_port) as client:
+        assert client.deliver(f"bob@{author}", "joe@verified.example", message).startswith("250")
+    assert "arc=pass" in words(here.wait_mail("joe", subject=about)[0])
 
 
 # --- From fields ---
