@@ -318,6 +318,8 @@ static enum err apply_config(struct dispatcher *d, struct config *config)
 	d->tls_may = may;
 	d->tls_verify = verify;
 	d->config = config_ref(config);
+	if (d->sts != NULL)
+		sts_configure(d->sts, config->delivery.https_port, config->delivery.ca_file);
 	return ERR_OK;
 }
 

@@ -282,6 +282,13 @@ struct sts *sts_new(const struct sts_options *options)
 	return sts;
 }
 
+void sts_configure(struct sts *sts, uint16_t port, const char *ca_file)
+{
+	mem_free((void *)(uintptr_t)sts->options.ca_file);
+	sts->options.ca_file = ca_file != NULL ? mem_dup_cstr(ca_file) : NULL;
+	sts->options.port = port;
+}
+
 void sts_free(struct sts *sts)
 {
 	if (sts == NULL)

@@ -34,6 +34,8 @@ struct sts_options {
 	const char *ca_file; /* NULL: the system's */
 };
 struct sts *sts_new(const struct sts_options *options);
+/* Settings changed: for what is fetched from now on. */
+void sts_configure(struct sts *sts, uint16_t port, const char *ca_file);
 /* Before its https and resolver. server->dispatcher, if there is one, waits for the store's jobs that are under way. NULL is fine. */
 void sts_free(struct sts *sts);
 
