@@ -11,7 +11,11 @@
 static enum err format_proven(struct view base, uint64_t message_id, uint32_t index, struct buf *out)
 {
 	struct queue_id_text id = queue_id_format(message_id);
-	return buf_append_format(out, "%.*s%.*s%s-%u", VIEW_ARG(base), VIEW_ARG(MARK), id.text, index);
+	/* Not by "%.*s", which would end at a NUL. */
+	enum err err = buf_append(out, base);
+	if (err == ERR_OK)
+		err = buf_append(out, MARK);
+	return err == ERR_OK ? buf_append_format(out, "%s-%u", id.text, index) : err;
 }
 
 enum err bounce_address_format(struct view key, struct view base, uint64_t message_id, uint32_t index, struct buf *out)
