@@ -53,6 +53,9 @@ static void print_sources(const json_t *result)
 				(long long)number(s, "rejected"));
 		putchar('\n');
 	}
+	json_int_t more = number(result, "source_count") - (json_int_t)json_array_size(sources);
+	if (more > 0)
+		printf("and %lld further addresses with fewer messages\n", (long long)more);
 }
 
 static void print_report(const json_t *result)

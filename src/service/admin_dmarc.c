@@ -38,14 +38,8 @@ static enum err begin(struct admin_call *call, struct buf *domain, int64_t *ret_
 	return ERR_OK;
 }
 
-struct sums {
-	json_t *list;
-	uint64_t messages, aligned;
-};
-
 static void add_source(void *owner, const struct report_source *source)
 {
-	struct sums *sums = owner;
 	json_t *made = json_object();
 	admin_set(made, "ip", admin_json_text(source->source_ip));
 	set_count(made, "messages", source->messages);
@@ -57,9 +51,7 @@ static void add_source(void *owner, const struct report_source *source)
 	admin_set(made, "header_from", admin_json_text(source->header_from));
 	admin_set(made, "envelope_from", admin_json_text(source->envelope_from));
 	admin_set(made, "dkim_domain", admin_json_text(source->dkim_domain));
-	admin_append(sums->list, made);
-	sums->messages += source->messages;
-	sums->aligned += source->aligned;
+	admin_append(owner, made);
 }
 
 static void add_reporter(void *owner, const struct report_reporter *reporter)
@@ -77,19 +69,23 @@ static enum err dmarc_report(struct admin_call *call)
 {
 	struct buf domain = { 0 };
 	int64_t since_ms = 0;
-	struct sums sums = { .list = json_array() };
-	json_t *reporters = json_array();
-	admin_set(call->result, "sources", sums.list);
+	uint64_t messages = 0, aligned = 0, source_count = 0;
+	json_t *sources = json_array(), *reporters = json_array();
+	admin_set(call->result, "sources", sources);
 	admin_set(call->result, "reporters", reporters);
 	enum err err = begin(call, &domain, &since_ms);
 	if (err == ERR_OK)
+		err = report_store_totals(
+			call->db, buf_view(&domain), since_ms / 1000, &messages, &aligned, &source_count);
+	if (err == ERR_OK)
 		err = report_store_sources(
-			call->db, buf_view(&domain), since_ms / 1000, SOURCES_MAX, add_source, &sums);
+			call->db, buf_view(&domain), since_ms / 1000, SOURCES_MAX, add_source, sources);
 	if (err == ERR_OK)
 		err = report_store_reporters(
 			call->db, buf_view(&domain), since_ms / 1000, REPORTERS_MAX, add_reporter, reporters);
-	set_count(call->result, "messages", sums.messages);
-	set_count(call->result, "aligned", sums.aligned);
+	set_count(call->result, "messages", messages);
+	set_count(call->result, "aligned", aligned);
+	set_count(call->result, "source_count", source_count);
 	buf_clear(&domain);
 	return err;
 }

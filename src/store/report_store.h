@@ -57,6 +57,8 @@ struct report_source {
 	uint64_t messages, aligned, dkim_aligned, spf_aligned, quarantined, rejected;
 	struct view header_from, envelope_from, dkim_domain; /* one of them */
 };
+enum err report_store_totals(struct db *db, struct view domain, int64_t since_s, uint64_t *ret_messages,
+	uint64_t *ret_aligned, uint64_t *ret_sources) MUST_CHECK;
 /* Most messages first. Views are borrowed during the call. */
 enum err report_store_sources(struct db *db, struct view domain, int64_t since_s, size_t limit,
 	void (*each)(void *owner, const struct report_source *source), void *owner) MUST_CHECK;

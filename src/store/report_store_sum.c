@@ -18,6 +18,30 @@ static uint64_t count(struct db_statement *s, int index)
 	return n > 0 ? (uint64_t)n : 0;
 }
 
+enum err report_store_totals(struct db *db, struct view domain, int64_t since_s, uint64_t *ret_messages,
+	uint64_t *ret_aligned, uint64_t *ret_sources)
+{
+	struct db_statement *s = prepare(db,
+		"SELECT CAST(COALESCE(SUM(r.messages), 0) AS BIGINT), CAST(COALESCE(SUM(CASE WHEN r.dkim_aligned = 1 "
+		"OR "
+		"r.spf_aligned = 1 THEN r.messages ELSE 0 END), 0) AS BIGINT), COUNT(DISTINCT r.source_ip)"
+		" FROM dmarc_report p JOIN dmarc_report_row r ON r.report = p.id WHERE p.domain = $1 AND p.end_s >= $2"
+		" LIMIT $3",
+		domain, since_s, 1);
+	if (s == NULL)
+		return ERR_IO;
+	bool row;
+	enum err err = db_step(s, &row);
+	if (err != ERR_OK)
+		return err;
+	ASSERT(row); /* sums have one, even of nothing */
+	*ret_messages = count(s, 0);
+	*ret_aligned = count(s, 1);
+	*ret_sources = count(s, 2);
+	db_reset(s);
+	return ERR_OK;
+}
+
 enum err report_store_sources(struct db *db, struct view domain, int64_t since_s, size_t limit,
 	void (*each)(void *owner, const struct report_source *source), void *owner)
 {

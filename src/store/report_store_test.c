@@ -103,6 +103,13 @@ static void test_sums(void **state)
 	assert_string_equal(seen.text,
 		"198.51.100.9 120 aligned 0 (0, 0) rejected 120 bad.example ;"
 		"192.0.2.1 45 aligned 45 (30, 15) rejected 0  a.example;");
+	uint64_t messages = 0, aligned = 0, sources = 0;
+	assert_int_equal(report_store_totals(db, VIEW("a.example"), 2000, &messages, &aligned, &sources), ERR_OK);
+	assert_int_equal(messages, 165);
+	assert_int_equal(aligned, 45);
+	assert_int_equal(sources, 2);
+	assert_int_equal(report_store_totals(db, VIEW("b.example"), 2000, &messages, &aligned, &sources), ERR_OK);
+	assert_int_equal(messages + aligned + sources, 0);
 	seen.text[0] = '\0';
 	assert_int_equal(report_store_sources(db, VIEW("a.example"), 2001, 10, see_source, &seen), ERR_OK);
 	assert_string_equal(seen.text, "");
