@@ -58,7 +58,8 @@ struct tls_facts {
 	const char *pkix_reason; /* "certificate has expired"; "" when verified. Static, as is the other */
 	enum tls_dane dane;
 	const char *dane_reason; /* of a mismatch */
-	enum tls_pkix dane_failure; /* the same as a kind; TLS_PKIX_VERIFIED: it matched. Meaningless with TLS_DANE_NONE */
+	enum tls_pkix
+		dane_failure; /* the same as a kind; TLS_PKIX_VERIFIED: it matched. Meaningless with TLS_DANE_NONE */
 	bool dane_needs_names; /* usage 2 matched, but only by one of the further names */
 	bool resumed; /* an earlier session was resumed: the rest is what was found then */
 };
