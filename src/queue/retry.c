@@ -29,12 +29,17 @@ struct retry_decision retry_next(const struct retry_schedule *schedule, int64_t 
 	uint32_t attempts, bool warned, uint32_t random)
 {
 	int64_t age = now_ms > received_at_ms ? now_ms - received_at_ms : 0;
-	if (age >= schedule->expire_ms)
-		return (struct retry_decision){ .expired = true };
+	bool time_is_up = schedule->deliver_by_ms > 0 && now_ms >= schedule->deliver_by_ms;
+	if (age >= schedule->expire_ms || (time_is_up && schedule->by_time_returns))
+		return (struct retry_decision){ .expired = true, .time_is_up = time_is_up };
 	int64_t due = add_saturating(now_ms, spread(base_wait(schedule, attempts), random));
-	int64_t expiry = add_saturating(now_ms, schedule->expire_ms - age);
+	int64_t latest = add_saturating(now_ms, schedule->expire_ms - age);
+	if (schedule->deliver_by_ms > now_ms && schedule->deliver_by_ms < latest)
+		latest = schedule->deliver_by_ms;
+	bool is_late = time_is_up || (schedule->warn_after_ms > 0 && age >= schedule->warn_after_ms);
 	return (struct retry_decision){
-		.warn = !warned && schedule->warn_after_ms > 0 && age >= schedule->warn_after_ms,
-		.due_at_ms = due < expiry ? due : expiry,
+		.warn = !warned && is_late,
+		.due_at_ms = due < latest ? due : latest,
+		.latest_ms = latest,
 	};
 }

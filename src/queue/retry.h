@@ -10,12 +10,16 @@ struct retry_schedule {
 	int64_t max_ms; /* up to this */
 	int64_t expire_ms; /* age of a message at which it is given up */
 	int64_t warn_after_ms; /* age at which the sender is told of the delay; 0 = never */
+	int64_t deliver_by_ms; /* DELIVERBY (RFC 2852): wall clock; 0: no such time */
+	bool by_time_returns; /* then it is given up (mode R); else its sender is told (mode N) */
 };
 
 struct retry_decision {
-	bool expired; /* give up now: due_at_ms is 0 */
+	bool expired; /* give up now: the times are 0 */
+	bool time_is_up; /* with expired: because of deliver_by_ms */
 	bool warn; /* the delay DSN is due; never together with `expired` */
 	int64_t due_at_ms;
+	int64_t latest_ms; /* whatever it waits for, it is looked at then: at its expiry, or when its time is up */
 };
 
 /* After an attempt failed for now. `attempts` counts it (at least 1); `warned`: the delay DSN went out before. The wait is spread by up to an

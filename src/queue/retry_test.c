@@ -113,12 +113,47 @@ static void test_life(void **state)
 	assert_true(attempts >= 33 && attempts <= 40);
 }
 
+/* DELIVERBY: when the time is up it is returned (mode R), or its sender is told, once (mode N); it is never looked at later than that. */
+static void test_deliver_by(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int64_t by_ms; /* from now */
+		bool returns, warned;
+		bool expired, time_is_up, warn;
+		int64_t wait_ms;
+	} by[] = {
+		{ "far away", H, true, false, false, false, false, 5 * M },
+		{ "before the next try", M, true, false, false, false, false, M },
+		{ "before the next try, mode N", M, false, false, false, false, false, M },
+		{ "now", 0, true, false, true, true, false, 0 },
+		{ "now, mode N", 0, false, false, false, false, true, 5 * M },
+		{ "long ago, mode N, told", -H, false, true, false, false, false, 5 * M },
+		{ "long ago", -H, true, true, true, true, false, 0 },
+	};
+	for (size_t i = 0; i < COUNT(by); i++) {
+		struct retry_schedule s = usual;
+		s.deliver_by_ms = NOW + by[i].by_ms;
+		s.by_time_returns = by[i].returns;
+		struct retry_decision d = retry_next(&s, NOW, NOW, 1, by[i].warned, MIDDLE);
+		int64_t wait = by[i].expired ? d.due_at_ms : d.due_at_ms - NOW;
+		if (d.expired != by[i].expired || d.time_is_up != by[i].time_is_up || d.warn != by[i].warn ||
+			wait != by[i].wait_ms)
+			fail_msg("%s: expired %d, warn %d, wait %lld", by[i].name, d.expired, d.warn, (long long)wait);
+		int64_t latest = by[i].by_ms > 0 ? s.deliver_by_ms : NOW + usual.expire_ms;
+		if (!d.expired && d.latest_ms != latest)
+			fail_msg("%s: latest %lld", by[i].name, (long long)d.latest_ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_spread),
 		cmocka_unit_test(test_life),
+		cmocka_unit_test(test_deliver_by),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,6 +172,9 @@ void delivery_set_all(struct delivery *delivery, enum outcome_kind outcome, stru
 
 /* LIFE 10/10, dispatcher_settle.c: every recipient has its outcome; writes them with the DSNs they call for, then frees the delivery. */
 void dispatcher_settle(struct delivery *delivery);
+/* DELIVERBY, mode R (RFC 2852 §4.1.4.1): it must not be delivered any more. */
+bool delivery_time_is_up(const struct queue_recipient *recipient, int64_t now_ms);
+#define DELIVERY_TIME_IS_UP "554 5.4.7 Delivery time expired"
 void dispatcher_settle_retry(void *dispatcher);
 /* Stopping: outcomes that can't be written are given up; the deliveries will be repeated. */
 void dispatcher_settle_drop(struct dispatcher *dispatcher);

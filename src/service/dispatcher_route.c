@@ -310,6 +310,7 @@ static void route_all(struct dispatcher *d, struct message *message, struct loca
 	struct routing routing = { .dispatcher = d, .message = message };
 	struct delivery *returned = NULL; /* all in one: their sender gets one report */
 	size_t asked = 0;
+	int64_t now_ms = clock_wall_ms();
 	message->users++; /* while it is split */
 	for (size_t i = 0; i < message->envelope.recipient_count; i++) {
 		struct queue_recipient *r = &message->envelope.recipients[i];
@@ -318,6 +319,9 @@ static void route_all(struct dispatcher *d, struct message *message, struct loca
 				returned = delivery_new(d, message, &no_way);
 			delivery_add(returned, r, r->address, VIEW_NONE);
 			delivery_set_outcome(returned, returned->count - 1, OUTCOME_FAILED, r->last_reply, VIEW_NONE);
+		} else if (delivery_time_is_up(r, now_ms)) {
+			route_outcome(&routing, r, OUTCOME_FAILED, VIEW(DELIVERY_TIME_IS_UP));
+			asked += local != NULL && asked < local->count && local->questions[asked].recipient == r;
 		} else if (local != NULL && asked < local->count && local->questions[asked].recipient == r) {
 			if (local->job.err == ERR_OK)
 				apply_found(&routing, &local->questions[asked]);

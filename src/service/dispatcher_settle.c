@@ -22,29 +22,60 @@ struct settle {
 	char spool[64];
 };
 
+static struct retry_schedule schedule_for(const struct delivery *delivery, const struct queue_recipient *recipient)
+{
+	const struct queue_message *q = &delivery->message->envelope;
+	struct retry_schedule schedule = streams_schedule(
+		delivery->dispatcher->config, recipient->stream, q->reverse_path.len == 0);
+	schedule.deliver_by_ms = recipient->deliver_by_ms;
+	schedule.by_time_returns = (recipient->flags & QUEUE_BY_RETURN) != 0;
+	return schedule;
+}
+
 static uint32_t attempts_made(const struct delivery *delivery, const struct delivery_recipient *r)
 {
 	uint32_t more = delivery->untried && r->recipient->attempts > 0 ? 0 : 1;
 	return r->recipient->attempts + more;
 }
 
+bool delivery_time_is_up(const struct queue_recipient *recipient, int64_t now_ms)
+{
+	return recipient->deliver_by_ms > 0 && (recipient->flags & QUEUE_BY_RETURN) != 0 &&
+		now_ms >= recipient->deliver_by_ms;
+}
+
+/* What was the matter until then stays with it. */
+static void fail_for_time(struct delivery *delivery, struct delivery_recipient *r)
+{
+	struct buf reply = { 0 };
+	enum err err = buf_append_format(&reply, "%s: %.*s", DELIVERY_TIME_IS_UP, VIEW_ARG(view_sub(r->reply, 0, 700)));
+	ASSERT(err == ERR_OK);
+	r->reply = delivery_keep(delivery, buf_view(&reply));
+	r->host = VIEW_NONE; /* not what the host said */
+	buf_clear(&reply);
+}
+
 /* A deferral becomes a failure when its time is up; else it gets its next due time. */
 static void decide(struct delivery *delivery, struct delivery_recipient *r, int64_t now_ms)
 {
-	struct dispatcher *d = delivery->dispatcher;
 	const struct queue_message *q = &delivery->message->envelope;
 	if (r->outcome != OUTCOME_DEFERRED)
 		return;
-	struct retry_schedule schedule = streams_schedule(d->config, r->recipient->stream, q->reverse_path.len == 0);
+	struct retry_schedule schedule = schedule_for(delivery, r->recipient);
 	struct retry_decision decision = retry_next(&schedule, q->received_at_ms, now_ms, attempts_made(delivery, r),
 		r->recipient->warned, random_below(UINT32_MAX));
 	if (decision.expired) {
 		r->outcome = OUTCOME_FAILED;
+		if (decision.time_is_up)
+			fail_for_time(delivery, r);
 		return;
 	}
 	/* When a suspension ends, what waited for it is tried, however long it would have waited by itself. */
 	if (!delivery->suspended && r->due_at_ms < decision.due_at_ms)
 		r->due_at_ms = decision.due_at_ms;
+	/* No suspension outlasts the time at which its sender is told. */
+	if (r->due_at_ms > decision.latest_ms)
+		r->due_at_ms = decision.latest_ms;
 	r->warn = decision.warn;
 }
 

@@ -158,6 +158,13 @@ static void assign(struct remote *remote, struct delivery *delivery)
 static void begin(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
+	/* All of its recipients have the same time. */
+	if (delivery_time_is_up(remote->delivery->recipients[0].recipient, clock_wall_ms())) {
+		delivery_set_all(remote->delivery, OUTCOME_FAILED, VIEW(DELIVERY_TIME_IS_UP), VIEW_NONE);
+		remote_settle(remote);
+		remote_ready(remote);
+		return;
+	}
 	remote->step_ms = loop_now_ms(d->loop);
 	streams_sent(d->server->streams, remote->egress, clock_wall_ms());
 	remote_tls_used(remote);
