@@ -34,11 +34,19 @@ static bool is_reported(
 		return r->warn && wants(r, SMTP_NOTIFY_DELAY, true);
 	case OUTCOME_DELIVERED:
 		*ret_action = delivery->way.kind == DELIVERY_MAILBOX ? DSN_DELIVERED : DSN_RELAYED;
+		/* RFC 2852 §4: with trace, each server on the way reports that it relayed the message. */
+		if (*ret_action == DSN_RELAYED && (r->recipient->flags & QUEUE_BY_TRACE) != 0)
+			return r->recipient->notify != SMTP_NOTIFY_NEVER;
 		return wants(r, SMTP_NOTIFY_SUCCESS, false) && !r->dsn_passed_on;
 	case OUTCOME_NONE:
 	default:
 		return false;
 	}
+}
+
+static bool needs_requiretls(const struct delivery *delivery)
+{
+	return delivery->count > 0 && (delivery->recipients[0].recipient->flags & QUEUE_REQUIRETLS) != 0;
 }
 
 bool bounce_is_due(const struct delivery *delivery)
@@ -125,8 +133,10 @@ static struct message *make_message(const struct delivery *delivery, struct buf 
 	q->body_type = built->is_8bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
 	q->smtputf8 = built->is_smtputf8;
 	q->source = VIEW("dsn");
+	/* RFC 8689 §5: what tells of a message is protected as that was. */
 	struct queue_recipient to = {
 		.address = delivery->message->envelope.reverse_path,
+		.flags = needs_requiretls(delivery) ? QUEUE_REQUIRETLS : 0,
 		.notify = SMTP_NOTIFY_NEVER,
 		.due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS,
 	};
@@ -175,7 +185,8 @@ struct message *bounce_make(struct delivery *delivery)
 		.recipients = reported,
 		.message = buf_view(&content),
 		/* Without a failure only the header goes back, whatever RET says (RFC 3461 §4.3). */
-		.return_full = any_failed && q->ret != SMTP_RET_HDRS && q->spool.len == 0,
+		.return_full = any_failed && q->ret != SMTP_RET_HDRS && q->spool.len == 0 &&
+			!needs_requiretls(delivery),
 		.return_max_bytes = q->ret == SMTP_RET_FULL ? RETURN_ASKED_BYTES : RETURN_UNASKED_BYTES,
 	};
 	random_bytes(dsn.random, sizeof dsn.random);

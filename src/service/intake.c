@@ -19,9 +19,14 @@ static enum err put(struct store_job *job, struct db *db)
 	struct queue_message *q = &intake->message->envelope;
 	/* Counted from now, not from when the job was given: it may have waited for a slow disk. */
 	int64_t due_at_ms = clock_wall_ms() + DISPATCHER_HANDOVER_MS;
-	int64_t hold_until_ms = intake->message->wishes.hold_until_ms;
+	struct message_wishes *wishes = &intake->message->wishes;
+	/* What is held goes to the dispatcher by way of the disk; if its time came meanwhile, it is as any other. */
+	if (wishes->hold_until_ms > clock_wall_ms())
+		due_at_ms = wishes->hold_until_ms;
+	else
+		wishes->hold_until_ms = 0;
 	for (size_t i = 0; i < q->recipient_count; i++)
-		q->recipients[i].due_at_ms = hold_until_ms > due_at_ms ? hold_until_ms : due_at_ms;
+		q->recipients[i].due_at_ms = due_at_ms;
 	return queue_store_put(db, q);
 }
 

@@ -39,7 +39,7 @@ struct message {
 	struct arena arena; /* envelope */
 	struct queue_message envelope; /* views into the arena, head and body below */
 	struct buf head, body;
-	struct message_wishes wishes; /* until it is committed */
+	struct message_wishes wishes; /* until it is committed and taken by the dispatcher */
 	char spool[64]; /* name of the spool file; "" if the body is in the row */
 	struct view tls; /* version its client used, for the trace; may be empty */
 	bool content_loaded; /* head and (unless spooled) body are at hand */

@@ -270,7 +270,7 @@ static void connection_over(struct remote *remote, const char *reason)
 {
 	smtp_sender_closed(remote->engine, reason);
 	/* Before a transaction the engine has nothing to report; the delivery that waits for its content still wants another host. */
-	if (remote->loading != NULL)
+	if (remote->loading != NULL || remote->converting != NULL)
 		remote_lost_before_begin(remote, reason);
 	else
 		remote_go_on(remote);

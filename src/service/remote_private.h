@@ -75,9 +75,11 @@ struct remote {
 	struct smtp_sender_recipient *recipients;
 	struct buf return_path; /* one of our making */
 	struct buf addresses_text; /* what recipients' converted addresses point into */
+	struct remote_convert *converting; /* it is being turned into what this server takes */
 	struct buf converted; /* the content as 7 bit, where the server takes no other */
 	size_t converted_budget_bytes; /* taken for it from the server's memory for bodies */
 	bool is_converted;
+	bool converts_long_lines; /* that is all that is wrong with it: it may also go as it is */
 	bool elsewhere; /* 421 on a reused connection: to be tried on a fresh one */
 	bool next_host_wanted; /* MAIL was deferred, and another host may take it */
 	uint32_t connects, refusing_hosts; /* tries to connect; those answered with 521 */
@@ -184,7 +186,15 @@ void remote_login_ready(struct remote *remote);
 bool remote_login_refused(struct remote *remote, const struct smtp_sender_event *event);
 void remote_login_clear(struct remote *remote);
 
+/* remote_convert.c: the delivery's content, which is loaded, as 7-bit text with lines that are not too long. remote_converted() follows from the loop.
+ * ERR_BUSY: not now; ERR_UNSUPPORTED: never. */
+#define REMOTE_CONVERT_MAX_BYTES (128u * 1024 * 1024)
+enum err remote_convert_start(struct remote *remote) MUST_CHECK;
+void remote_convert_cancel(struct remote *remote);
+/* It has lines that are too long for SMTP, and no signature that would break. */
+bool remote_convert_long_lines(const struct message *message);
 /* remote_send.c */
+void remote_converted(struct remote *remote, enum err err, const char *detail);
 void remote_begin(struct remote *remote);
 /* The engine wants body, the connection takes more, and no piece is on its way from disk. */
 bool remote_can_feed_body(const struct remote *remote);

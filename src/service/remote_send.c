@@ -1,9 +1,9 @@
 /* One transaction on an outgoing connection: what is sent, in which form, and what became of each recipient. */
 #include "service/remote_private.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "mail/address.h"
-#include "mail/downgrade.h"
 #include "mail/header_utf8.h"
 #include "service/return_path.h"
 #include "store/spool.h"
@@ -15,7 +15,6 @@
 
 #define PIECE_BYTES (64u * 1024)
 #define UNWRITTEN_MAX_BYTES (256u * 1024)
-#define CONVERT_MAX_BYTES (128u * 1024 * 1024)
 
 /* A piece of a spool file, read by a worker; outlives the connection if that goes away meanwhile. */
 struct remote_read {
@@ -34,6 +33,7 @@ void remote_transaction_clear(struct remote *remote)
 {
 	content_cancel(remote->loading);
 	remote->loading = NULL;
+	remote_convert_cancel(remote);
 	mem_free(remote->recipients);
 	remote->recipients = NULL;
 	buf_clear(&remote->addresses_text);
@@ -41,7 +41,8 @@ void remote_transaction_clear(struct remote *remote)
 	buf_clear(&remote->converted);
 	memory_budget_give(&remote->dispatcher->server->body_memory, remote->converted_budget_bytes);
 	remote->converted_budget_bytes = 0;
-	remote->is_converted = remote->elsewhere = remote->next_host_wanted = false;
+	remote->is_converted = remote->converts_long_lines = false;
+	remote->elsewhere = remote->next_host_wanted = false;
 	remote->content_at = 0;
 	if (remote->read != NULL)
 		remote->read->remote = NULL; /* read_done() closes the file */
@@ -113,30 +114,6 @@ static bool must_convert(const struct remote *remote)
 	}
 }
 
-static enum err convert(struct remote *remote)
-{
-	const struct message *m = remote->delivery->message;
-	size_t bytes = m->head.len + m->body.len;
-	/* A part of it must never pass for the whole. */
-	if (bytes != m->envelope.size_bytes)
-		return err_set(ERR_UNSUPPORTED, "it has more than %u MiB", CONVERT_MAX_BYTES / 1024 / 1024);
-	/* One copy to convert from, one to send; where they don't fit now, they may later. */
-	if (!memory_budget_take(&remote->dispatcher->server->body_memory, bytes * 2))
-		return err_set(ERR_BUSY, "there is too little memory for it now");
-	remote->converted_budget_bytes = bytes * 2;
-	struct buf whole;
-	buf_init(&whole, CONVERT_MAX_BYTES);
-	buf_init(&remote->converted, CONVERT_MAX_BYTES);
-	enum err err = buf_append(&whole, buf_view(&m->head));
-	if (err == ERR_OK)
-		err = buf_append(&whole, buf_view(&m->body));
-	if (err == ERR_OK)
-		err = downgrade_to_7bit(buf_view(&whole), &remote->converted);
-	buf_clear(&whole);
-	remote->is_converted = err == ERR_OK;
-	return err;
-}
-
 /* The addresses as the other server may have them; room is made first, since converted ones are views into one buffer. */
 static enum err fill_recipients(struct remote *remote, bool smtputf8)
 {
@@ -171,53 +148,89 @@ static void refuse(struct remote *remote, enum outcome_kind outcome, const char 
 	remote_ready(remote);
 }
 
-/* The server takes fewer recipients at once (RFC 9422 RCPTMAX): the others follow in a transaction of their own. */
-static void split_for_limit(struct remote *remote)
+/* Recipients from `first` on get a transaction of their own, after this one. */
+static void split_off(struct remote *remote, size_t first)
 {
 	struct delivery *delivery = remote->delivery;
-	size_t most = smtp_sender_limit_recipients(remote->engine);
-	if (most == 0 || delivery->count <= most)
-		return;
 	struct delivery *rest = delivery_new(remote->dispatcher, delivery->message, &delivery->way);
 	rest->destination = delivery->destination;
 	rest->route = delivery->route != NULL ? domain_route_ref(delivery->route) : NULL;
-	for (size_t i = most; i < delivery->count; i++)
+	for (size_t i = first; i < delivery->count; i++)
 		delivery_add(rest, delivery->recipients[i].recipient, delivery->recipients[i].address, VIEW_NONE);
-	delivery->count = most;
+	delivery->count = first;
 	destination_add_first(remote->dispatcher->destinations, remote->destination, &rest->link, rest->way.priority);
 	dispatcher_pump_soon(remote->dispatcher);
 }
 
-static void begin(struct remote *remote)
+/* The server takes fewer recipients at once (RFC 9422 RCPTMAX): the others follow in a transaction of their own. */
+static void split_for_limit(struct remote *remote)
+{
+	size_t most = smtp_sender_limit_recipients(remote->engine);
+	if (most > 0 && remote->delivery->count > most)
+		split_off(remote, most);
+}
+
+static bool wants_no_report(const struct delivery_recipient *r)
+{
+	return r->recipient->notify == SMTP_NOTIFY_NEVER;
+}
+
+/* RFC 3461 §5.2.2: a server that knows nothing of NOTIFY=NEVER sends no report only if there is nobody to send it to. Those who want none go with the null
+ * reverse-path then, and not together with others. Smart hosts let few send that way, so there the wish ends. True: all of this transaction want none. */
+static bool split_for_reports(struct remote *remote)
+{
+	struct delivery *delivery = remote->delivery;
+	bool is_known = (smtp_sender_extensions(remote->engine) & SMTP_EXT_DSN) != 0;
+	if (is_known || remote->smarthost != NULL || delivery->message->envelope.reverse_path.len == 0)
+		return false;
+	size_t count = 0;
+	for (size_t i = 0; i < delivery->count; i++)
+		if (!wants_no_report(&delivery->recipients[i])) {
+			struct delivery_recipient r = delivery->recipients[i];
+			delivery->recipients[i] = delivery->recipients[count];
+			delivery->recipients[count++] = r;
+		}
+	if (count == 0)
+		return true;
+	if (count < delivery->count)
+		split_off(remote, count);
+	return false;
+}
+
+/* What is left of the time that the sender gave (RFC 2852 §4). */
+static void put_deliver_by(const struct delivery *delivery, struct smtp_sender_transaction *transaction)
+{
+	if (delivery->way.deliver_by_ms == 0)
+		return;
+	int64_t left_ms = delivery->way.deliver_by_ms - clock_wall_ms();
+	transaction->has_by = true;
+	transaction->by_return = (delivery->way.flags & QUEUE_BY_RETURN) != 0;
+	transaction->by_trace = (delivery->way.flags & QUEUE_BY_TRACE) != 0;
+	transaction->by_s = left_ms / 1000;
+}
+
+/* RFC 8689 §5: a report is not to be lost because the way back can't be protected. */
+static bool needs_requiretls(const struct remote *remote)
+{
+	bool is_offered = (smtp_sender_extensions(remote->engine) & SMTP_EXT_REQUIRETLS) != 0;
+	bool is_report = remote->delivery->message->envelope.reverse_path.len == 0;
+	return (remote->delivery->way.flags & QUEUE_REQUIRETLS) != 0 && (is_offered || !is_report);
+}
+
+static void begin_transaction(struct remote *remote)
 {
 	struct delivery *delivery = remote->delivery;
 	const struct queue_message *q = &delivery->message->envelope;
-	split_for_limit(remote);
-	const char *why_smtputf8 = needs_smtputf8(delivery);
-	bool smtputf8 = why_smtputf8 != NULL;
-	if (smtputf8 && (smtp_sender_extensions(remote->engine) & SMTP_EXT_SMTPUTF8) == 0) {
-		refuse(remote, OUTCOME_FAILED, why_smtputf8, "");
-		return;
-	}
-	enum err err = must_convert(remote) ? convert(remote) : ERR_OK;
-	if (err == ERR_BUSY) {
-		refuse(remote, OUTCOME_DEFERRED, "451 4.3.1 The message can't be turned into its 7-bit form",
-			err_detail());
-		return;
-	}
-	if (err != ERR_OK) {
-		refuse(remote, OUTCOME_FAILED,
-			"554 5.6.3 The message can't be turned into the 7-bit form that the next server takes",
-			err_detail());
-		return;
-	}
+	bool smtputf8 = needs_smtputf8(delivery) != NULL;
+	bool reports_nowhere = split_for_reports(remote);
 	if (fill_recipients(remote, smtputf8) != ERR_OK) {
 		refuse(remote, OUTCOME_DEFERRED, "451 4.3.0 Too many addresses to convert", "");
 		return;
 	}
-	struct view reverse_path = return_path_for(delivery, &remote->return_path);
 	struct smtp_sender_transaction transaction = {
-		.reverse_path = smtputf8 ? reverse_path : ascii_address(remote, reverse_path),
+		.reverse_path = reports_nowhere ? VIEW_NONE
+			: smtputf8              ? q->reverse_path
+						: ascii_address(remote, q->reverse_path),
 		.recipient_count = delivery->count,
 		.recipients = remote->recipients,
 		.size_bytes = remote->is_converted ? remote->converted.len : q->size_bytes,
@@ -225,13 +238,66 @@ static void begin(struct remote *remote)
 		.smtputf8 = smtputf8,
 		.ret = (enum smtp_ret)q->ret,
 		.envid = q->envid,
-		.requiretls = (delivery->way.flags & QUEUE_REQUIRETLS) != 0,
+		.requiretls = needs_requiretls(remote),
+		.priority = delivery->way.priority,
 	};
-	err = smtp_sender_begin(remote->engine, &transaction);
+	put_deliver_by(delivery, &transaction);
+	enum err err = smtp_sender_begin(remote->engine, &transaction);
 	if (err == ERR_CLOSED)
 		remote_lost_before_begin(remote, "the other server closed the connection");
 	else
 		ASSERT(err == ERR_OK);
+}
+
+/* Without the form that the server takes. */
+static void not_converted(struct remote *remote, enum err err, const char *detail)
+{
+	if (remote->converts_long_lines)
+		begin_transaction(remote);
+	else if (err == ERR_BUSY)
+		refuse(remote, OUTCOME_DEFERRED, "451 4.3.1 The message can't be turned into its 7-bit form", detail);
+	else
+		refuse(remote, OUTCOME_FAILED,
+			"554 5.6.3 The message can't be turned into the 7-bit form that the next server takes", detail);
+}
+
+void remote_converted(struct remote *remote, enum err err, const char *detail)
+{
+	remote->busy = true; /* it may end in here, and is looked at below */
+	remote->is_converted = err == ERR_OK;
+	if (err == ERR_OK)
+		begin_transaction(remote);
+	else
+		not_converted(remote, err, detail);
+	remote->busy = false;
+	remote_go_on(remote);
+}
+
+/* RFC 3030 §3: only with BINARYMIME a line may have any length. */
+static bool has_lines_too_long(const struct remote *remote)
+{
+	unsigned extensions = smtp_sender_extensions(remote->engine);
+	bool takes_any = (extensions & SMTP_EXT_BINARYMIME) != 0 && (extensions & SMTP_EXT_CHUNKING) != 0;
+	return !takes_any && remote_convert_long_lines(remote->delivery->message);
+}
+
+static void begin(struct remote *remote)
+{
+	split_for_limit(remote);
+	const char *why_smtputf8 = needs_smtputf8(remote->delivery);
+	if (why_smtputf8 != NULL && (smtp_sender_extensions(remote->engine) & SMTP_EXT_SMTPUTF8) == 0) {
+		refuse(remote, OUTCOME_FAILED, why_smtputf8, "");
+		return;
+	}
+	bool must = must_convert(remote);
+	remote->converts_long_lines = !must && has_lines_too_long(remote);
+	if (!must && !remote->converts_long_lines) {
+		begin_transaction(remote);
+		return;
+	}
+	enum err err = remote_convert_start(remote);
+	if (err != ERR_OK)
+		not_converted(remote, err, err_detail());
 }
 
 static void content_ready(void *owner, enum err err, const char *detail)
@@ -262,7 +328,7 @@ static void content_ready(void *owner, enum err err, const char *detail)
 void remote_begin(struct remote *remote)
 {
 	ASSERT(remote->busy);
-	size_t spool_max = must_convert(remote) ? CONVERT_MAX_BYTES : 0;
+	size_t spool_max = must_convert(remote) ? REMOTE_CONVERT_MAX_BYTES : 0;
 	remote->loading = content_load(remote->dispatcher, remote->delivery->message, spool_max, content_ready, remote);
 }
 

@@ -18,7 +18,9 @@ static const struct sts_policy *sts_of(const struct domain_route *route)
 static struct remote_tls_need need_of(const struct remote *remote, const struct delivery *delivery)
 {
 	const struct domain_route *route = delivery->route;
-	struct remote_tls_need need = { .requiretls = (delivery->way.flags & QUEUE_REQUIRETLS) != 0 };
+	/* RFC 8689 §5: a report is not to be lost because the way back can't be protected. */
+	bool is_report = delivery->message->envelope.reverse_path.len == 0;
+	struct remote_tls_need need = { .requiretls = (delivery->way.flags & QUEUE_REQUIRETLS) != 0 && !is_report };
 	if (route == NULL) {
 		/* A smart host is spoken to as its section says, which the handshake itself insists on. */
 		need.policy = CONFIG_TLS_MAY;

@@ -13,7 +13,7 @@ void smtp_receiver_options_init(struct smtp_receiver_options *options)
 		.requiretls = true,
 		.mt_priority = true,
 		.deliver_by = true,
-		.deliver_by_min_s = 60,
+		.deliver_by_min_s = 10,
 		.message_size_max_bytes = UINT64_C(50) * 1024 * 1024,
 		.recipients_max = 1000,
 		.commands_max = 100000,

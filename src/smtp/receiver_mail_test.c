@@ -132,13 +132,13 @@ static const struct dialogue parameter_dialogues[] = {
 		"C: MAIL FROM:<> MT-PRIORITY=--1\nS: 501 5.5.4 ...\nC: MAIL FROM:<> MT-PRIORITY=1 MT-PRIORITY=1\n"
 		"S: 501 5.5.4 ...\n" },
 	{ "DELIVERBY", DIALOGUE_HELLO,
-		"C: MAIL FROM:<> BY=60;R\nS: 250 ...\nE: MAIL <> by=60R\nC: RSET\nS: 250 ...\nE: ABORT\n"
+		"C: MAIL FROM:<> BY=10;R\nS: 250 ...\nE: MAIL <> by=10R\nC: RSET\nS: 250 ...\nE: ABORT\n"
 		"C: MAIL FROM:<> by=+999999999;rt\nS: 250 ...\nE: MAIL <> by=999999999RT\nC: RSET\nS: 250 ...\nE: "
 		"ABORT\n"
 		"C: MAIL FROM:<> BY=-999999999;NT\nS: 250 ...\nE: MAIL <> by=-999999999NT\nC: RSET\nS: 250 ...\nE: "
 		"ABORT\n"
 		"C: MAIL FROM:<> BY=0;N\nS: 250 ...\nE: MAIL <> by=0N\nC: RSET\nS: 250 ...\nE: ABORT\n"
-		"C: MAIL FROM:<> BY=59;R\nS: 555 5.5.4 ...\nC: MAIL FROM:<> BY=0;R\nS: 501 5.5.4 ...\n"
+		"C: MAIL FROM:<> BY=9;R\nS: 555 5.5.4 ...\nC: MAIL FROM:<> BY=0;R\nS: 501 5.5.4 ...\n"
 		"C: MAIL FROM:<> BY=-5;R\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=60\nS: 501 5.5.4 ...\n"
 		"C: MAIL FROM:<> BY=60;\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=;R\nS: 501 5.5.4 ...\n"
 		"C: MAIL FROM:<> BY=-;N\nS: 501 5.5.4 ...\nC: MAIL FROM:<> BY=60;X\nS: 501 5.5.4 ...\n"

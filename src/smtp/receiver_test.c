@@ -9,7 +9,7 @@ static const struct dialogue session_dialogues[] = {
 	{ "EHLO on a plain listener", 0,
 		"S: 220 mx.example.org ready\nC: EHLO client.example\n" EHLO_LINES
 		"S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-SMTPUTF8\nS: 250-DSN\nS: 250-MT-PRIORITY\nS: 250-DELIVERBY "
-		"60\n"
+		"10\n"
 		"S: 250-LIMITS MAILMAX=10000 RCPTMAX=1000\nS: 250 HELP\n"
 		"E: CONNECT\nE: EHLO client.example\nC: QUIT\nS: 221 2.0.0 Bye\nE: CLOSE QUIT\nCLOSED\n" },
 	{ "EHLO with nothing optional", DIALOGUE_BARE,
@@ -30,11 +30,11 @@ static const struct dialogue session_dialogues[] = {
 	{ "REQUIRETLS is offered inside TLS only", DIALOGUE_STARTTLS,
 		"S: 220 ...\nC: EHLO client.example\n" EHLO_LINES
 		"S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-SMTPUTF8\nS: 250-DSN\nS: 250-MT-PRIORITY\nS: 250-DELIVERBY "
-		"60\n"
+		"10\n"
 		"S: 250-STARTTLS\nS: 250-LIMITS ...\nS: 250 HELP\nC: STARTTLS\nS: 220 2.0.0 Ready to start TLS\nTLS\n"
 		"C: EHLO client.example\n" EHLO_LINES "S: 250-CHUNKING\nS: 250-BINARYMIME\nS: 250-SMTPUTF8\nS: "
 		"250-DSN\nS: 250-REQUIRETLS\nS: 250-MT-PRIORITY\n"
-		"S: 250-DELIVERBY 60\nS: 250-LIMITS ...\nS: 250 HELP\n" },
+		"S: 250-DELIVERBY 10\nS: 250-LIMITS ...\nS: 250 HELP\n" },
 	{ "FUTURERELEASE, with its limit as a moment", DIALOGUE_SUBMISSION | DIALOGUE_BARE | DIALOGUE_HOLD,
 		"S: 220 ...\nC: EHLO client.example\n" EHLO_LINES "S: 250-FUTURERELEASE 86400 2026-11-24T14:39:00Z\n"
 		"S: 250-STARTTLS\nS: 250-LIMITS ...\nS: 250 HELP\n" },
