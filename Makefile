@@ -84,7 +84,8 @@ fuzz: packages-test $(FUZZ)/build.ninja ## every fuzz target for FUZZ_SECONDS (6
 	@$(NINJA) -C $(FUZZ)
 	@$(PYTHON) tools/run_fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
 
-bench: packages-test build ## Postfix beside Postrider: a table, then `RATIO <work> <value>` lines
+bench: packages-test build ## Postfix beside Postrider, and long queues: tables, then `RATIO <work> <value>` lines
+	@$(NINJA) -C $(RELEASE) src/store/queue_fill
 	@$(PYTHON) bench/run.py --binary $(RELEASE)/postrider
 
 crash: packages-test build ## ROUNDS (200) rounds of load with SIGKILL at random moments

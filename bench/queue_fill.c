@@ -1,8 +1,8 @@
 /*
  * Fills a store with waiting mail, for measures of long queues: messages of one recipient each, put through queue_store_put() in large
  * transactions.
- *   queue_fill FOLDER COUNT deferred|due [body bytes]
- * "deferred": tried several times over the last five days, due within the next hours. "due": never tried, due since a minute, all to
+ *   queue_fill FOLDER COUNT deferred|due [body bytes, at least 100]
+ * "deferred": tried several times over the last four days, due within the next hours. "due": never tried, of the last hour, due since a minute, all to
  * names under due.example. A third of the deferred ones is for one site, the rest for 50,000 domains. Ids come before any that the clock gives now.
  */
 #include "base/clock.h"
@@ -11,8 +11,11 @@
 #include "store/queue_store.h"
 #include "store/store.h"
 
+#include <string.h>
+
 #define PER_TRANSACTION 20000u
-#define DAYS_MS (5 * 24 * 3600 * 1000ll)
+#define DEFERRED_SINCE_MS (4 * 24 * 3600 * 1000ll)
+#define DUE_SINCE_MS (3600 * 1000ll)
 #define DUE_WITHIN_MS (4 * 3600 * 1000ll)
 
 struct fill {
@@ -70,6 +73,10 @@ static struct view make_reply(struct fill *fill, char text[160])
 
 static enum err put_one(struct fill *fill)
 {
+	static const char received[] =
+		"Received: from client.example (client.example [192.0.2.1])\r\n\tby mx.origin.example with "
+		"ESMTP id 0123456789abc;\r\n\tMon, 1 Jan 2024 00:00:00 +0000\r\n";
+	struct view head = view_of(received, sizeof received - 1);
 	char address[80], reply[160];
 	uint64_t id = fill->first_id + fill->made * fill->id_step;
 	struct queue_recipient r = { .address = make_address(fill, address), .due_at_ms = fill->now_ms - 60000 };
@@ -86,9 +93,8 @@ static enum err put_one(struct fill *fill)
 		.reverse_path = VIEW("sender@origin.example"),
 		.client = VIEW("192.0.2.1"),
 		.source = VIEW("mx"),
-		.size_bytes = fill->body.len + 150,
-		.head = VIEW("Received: from client.example (client.example [192.0.2.1])\r\n\tby "
-			     "mx.origin.example with ESMTP id 0123456789abc;\r\n\tMon, 1 Jan 2024 00:00:00 +0000\r\n"),
+		.size_bytes = head.len + fill->body.len,
+		.head = head,
 		.body = fill->body,
 		.recipient_count = 1,
 		.recipients = &r };
@@ -117,7 +123,11 @@ static char *make_body(size_t bytes)
 	static const char start[] = "From: sender@origin.example\r\nSubject: one of many\r\n\r\n";
 	char *body = mem_alloc(bytes + sizeof start);
 	for (size_t i = 0; i < bytes; i++)
-		body[i] = i < sizeof start - 1 ? start[i] : i % 78 == 77 ? '\n' : (char)('a' + i % 26);
+		body[i] = i < sizeof start - 1 ? start[i]
+			: i % 78 == 76         ? '\r'
+			: i % 78 == 77         ? '\n'
+					       : (char)('a' + i % 26);
+	memcpy(body + bytes - 2, "\r\n", 2);
 	return body;
 }
 
@@ -140,13 +150,16 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	size_t body_bytes = argument(argc, argv, 4, 300);
+	if (body_bytes < 100)
+		body_bytes = 100;
 	char *body = make_body(body_bytes);
 	struct fill fill = { .count = argument(argc, argv, 2, 1),
 		.deferred = deferred,
 		.now_ms = clock_wall_ms(),
 		.random = 0x9e3779b97f4a7c15u,
 		.body = view_of(body, body_bytes) };
-	uint64_t begin = (uint64_t)(fill.now_ms - DAYS_MS) * 4096, end = (uint64_t)(fill.now_ms - 1000) * 4096;
+	uint64_t begin = (uint64_t)(fill.now_ms - (deferred ? DEFERRED_SINCE_MS : DUE_SINCE_MS)) * 4096,
+		 end = (uint64_t)(fill.now_ms - 1000) * 4096;
 	struct store_options options = { .folder = argv[1] };
 	struct store *store;
 	uint64_t last = 0;

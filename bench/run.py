@@ -2,8 +2,9 @@
 """Postfix beside Postrider in one run: smtp-source → server → smtp-sink, all on loopback and on this machine. Both make every message
 durable before they answer 250. Rounds alternate, medians are shown.
 
-usage: bench/run.py [--binary FILE] [--rounds N] [--seconds S] [--only postfix|postrider] [--work NAME...] [--profile]
+usage: bench/run.py [--binary FILE] [--rounds N] [--seconds S] [--only postfix|postrider] [--work NAME...] [--profile] [--no-queue]
 
+Then what long queues cost (bench/queue_scale.py; BENCH_SCALE recipients, 1,000,000 unless it is set).
 At the end one line per ratio, ours divided by Postfix's: RATIO <work> <value>. For cpu-, memory- and syncs- less than 1 is better.
 """
 import argparse
@@ -17,7 +18,7 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "tests"))
+sys.path[:0] = [os.path.join(ROOT, "tests"), os.path.join(ROOT, "bench")]
 
 TICKS = os.sysconf("SC_CLK_TCK")
 # name: bytes, parallel sessions, connection reuse
@@ -297,6 +298,7 @@ def main():
     parser.add_argument("--only", choices=["postfix", "postrider"])
     parser.add_argument("--work", nargs="*", choices=list(WORKS), default=list(WORKS))
     parser.add_argument("--brief", action="store_true", help="only the relay works")
+    parser.add_argument("--no-queue", action="store_true", help="leave long queues out")
     parser.add_argument("--profile", action="store_true")
     arguments = parser.parse_args()
     if arguments.binary:
@@ -338,6 +340,10 @@ def main():
                            ("memory-rest", memory["postrider"][0] / memory["postfix"][0]),
                            ("memory-idle-connection", memory["postrider"][1] / memory["postfix"][1]),
                            ("syncs-4k-reuse", syncs["postrider"] / max(syncs["postfix"], 1e-9))]
+        if not arguments.brief and not arguments.no_queue and "postrider" in names:
+            import queue_scale
+            from lab.postrider import BINARY
+            ratios += queue_scale.measure(lab, authority, sink, BINARY, queue_scale.scale(), arguments.rounds)
         print()
         for name, value in ratios:
             print(f"RATIO {name} {value:.3f}")

@@ -308,9 +308,9 @@ static enum err queue_summary(struct admin_call *call)
 	struct queue_tally *tally = queue_tally_new(&filter, call->context->now_ms);
 	const struct queue_summary *sum = queue_tally_summary(tally);
 	size_t bite = most > 0 && most < TALLY_BITE_ROWS ? (size_t)most : TALLY_BITE_ROWS;
-	bool more = true;
-	enum err err = ERR_OK;
-	while (err == ERR_OK && more && (most == 0 || sum->recipients < (uint64_t)most))
+	bool more = most > 0;
+	enum err err = most > 0 ? ERR_OK : queue_tally_read_all(tally, call->db);
+	while (err == ERR_OK && more && sum->recipients < (uint64_t)most)
 		err = queue_tally_read(tally, call->db, bite, &more);
 	if (err == ERR_OK && top > 0)
 		err = add_groups(call, tally, top < TOP_MAX ? (size_t)top : TOP_MAX);

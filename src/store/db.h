@@ -15,6 +15,8 @@ enum db_sync { DB_SYNC_FULL, DB_SYNC_RELAXED /* a power cut may lose the last mo
 /* "sqlite:/path/file.db". ERR_* with a sentence. */
 enum err db_open(const char *url, bool read_only, enum db_sync sync, struct db **ret) MUST_CHECK;
 void db_close(struct db *db); /* NULL is fine */
+/* A further reading connection to where this one reads, for another thread. ERR_UNSUPPORTED: that is memory. */
+enum err db_open_another(const struct db *db, struct db **ret) MUST_CHECK;
 
 enum err db_begin(struct db *db) MUST_CHECK; /* a writing transaction */
 enum err db_commit(

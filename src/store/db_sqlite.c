@@ -21,6 +21,7 @@
  */
 #include "store/db_private.h"
 
+#include "base/buf.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -185,6 +186,18 @@ enum err db_open(const char *url, bool read_only, enum db_sync sync, struct db *
 	}
 	*ret = db;
 	return ERR_OK;
+}
+
+enum err db_open_another(const struct db *db, struct db **ret)
+{
+	if (strcmp(db->path, ":memory:") == 0)
+		return err_set(ERR_UNSUPPORTED, "a database in memory has one connection");
+	struct buf url = { 0 };
+	enum err err = buf_append_format(&url, "sqlite:%s", db->path);
+	if (err == ERR_OK)
+		err = db_open(buf_cstr(&url), true, DB_SYNC_FULL, ret);
+	buf_clear(&url);
+	return err;
 }
 
 void db_close(struct db *db)

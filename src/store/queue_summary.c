@@ -1,4 +1,4 @@
-#include "store/queue_summary.h"
+#include "store/queue_summary_private.h"
 
 #include "base/mem.h"
 #include "store/queue_store_private.h"
@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Groups that are told apart at a time. With names of 40 bytes the domains take 15 MiB. */
-#define DOMAINS_MAX 200000u
+/* Groups that are told apart at a time: for the domains, 16 MiB. */
+#define DOMAINS_MAX 100000u
 #define OTHERS_MAX 20000u
 #define NAME_MAX_BYTES 255u
 
@@ -21,23 +21,29 @@ const int64_t queue_summary_age_ms[QUEUE_AGES - 1] = {
 	3 * 24 * 3600 * 1000,
 };
 
-/* Counts by name. When there are too many names, those with the smallest counts go (at least half of all), so that it stays cheap per name. */
+/*
+ * Counts by name. When there are too many names, those with the smallest counts go (at least half of all), so that it stays cheap per name.
+ * An entry is one cache line, and most names stand in it: with many domains, each look at memory is what costs.
+ */
+#define SHORT_NAME_BYTES 47u
 struct counts {
 	struct entry {
-		uint8_t *name; /* heap; NULL: free */
-		uint64_t hash, count;
+		uint64_t hash, count; /* count 0: free */
 		uint8_t len;
+		uint8_t short_name[SHORT_NAME_BYTES]; /* of longer ones the pointer to heap memory */
 	} * entries;
 	size_t cap, used, max; /* cap is a power of two, above 2 × max */
 	bool forgot;
 };
+_Static_assert(sizeof(struct entry) == 64, "an entry is a cache line");
 
 struct queue_tally {
 	struct queue_filter filter;
 	struct buf texts; /* the filter's */
 	struct queue_summary summary;
 	int64_t now_ms;
-	uint64_t after_id, last_id; /* last message counted */
+	uint64_t after_id, end_id; /* what is left to read: behind the one, up to the other */
+	uint64_t last_id; /* the last message counted */
 	struct queue_scan scan;
 	bool scanning;
 	struct counts groups[QUEUE_GROUPINGS];
@@ -58,12 +64,43 @@ static uint64_t hash_of(struct view name)
 	return hash;
 }
 
+static uint8_t *long_name(const struct entry *entry)
+{
+	uint8_t *name;
+	memcpy(&name, entry->short_name, sizeof name);
+	return name;
+}
+
+static struct view name_of(const struct entry *entry)
+{
+	return view_of(entry->len <= SHORT_NAME_BYTES ? entry->short_name : long_name(entry), entry->len);
+}
+
+static void set_name(struct entry *entry, struct view name)
+{
+	entry->len = (uint8_t)name.len;
+	uint8_t *at = entry->short_name;
+	if (name.len > SHORT_NAME_BYTES) {
+		at = mem_alloc(name.len);
+		memcpy(entry->short_name, &at, sizeof at);
+	}
+	if (name.len > 0)
+		memcpy(at, name.ptr, name.len);
+}
+
+static void free_entry(struct entry *entry)
+{
+	if (entry->count > 0 && entry->len > SHORT_NAME_BYTES)
+		mem_free(long_name(entry));
+	*entry = (struct entry){ 0 };
+}
+
 static struct entry *find_entry(const struct counts *counts, struct view name, uint64_t hash)
 {
 	size_t at = (size_t)hash & (counts->cap - 1);
 	for (;; at = (at + 1) & (counts->cap - 1)) {
 		struct entry *entry = &counts->entries[at];
-		if (entry->name == NULL || (entry->hash == hash && view_eq(view_of(entry->name, entry->len), name)))
+		if (entry->count == 0 || (entry->hash == hash && view_eq(name_of(entry), name)))
 			return entry;
 	}
 }
@@ -75,8 +112,8 @@ static void resize(struct counts *counts, size_t cap)
 	larger.entries = mem_alloc_array(cap, sizeof *larger.entries);
 	for (size_t i = 0; i < counts->cap; i++) {
 		const struct entry *e = &counts->entries[i];
-		if (e->name != NULL)
-			*find_entry(&larger, view_of(e->name, e->len), e->hash) = *e;
+		if (e->count > 0)
+			*find_entry(&larger, name_of(e), e->hash) = *e;
 	}
 	mem_free(counts->entries);
 	*counts = larger;
@@ -96,17 +133,16 @@ static void forget_small(struct counts *counts)
 	uint64_t *all = mem_alloc_array(counts->used, sizeof *all);
 	size_t n = 0;
 	for (size_t i = 0; i < counts->cap; i++)
-		if (counts->entries[i].name != NULL)
+		if (counts->entries[i].count > 0)
 			all[n++] = counts->entries[i].count;
 	qsort(all, n, sizeof *all, compare_u64);
 	uint64_t limit = all[n / 2];
 	mem_free(all);
 	for (size_t i = 0; i < counts->cap; i++) {
 		struct entry *e = &counts->entries[i];
-		if (e->name == NULL || e->count > limit)
+		if (e->count == 0 || e->count > limit)
 			continue;
-		mem_free(e->name);
-		*e = (struct entry){ 0 };
+		free_entry(e);
 		counts->used--;
 	}
 	counts->forgot = true;
@@ -120,15 +156,14 @@ static void count(struct counts *counts, struct view name, uint64_t recipients)
 		resize(counts, 64);
 	uint64_t hash = hash_of(name);
 	struct entry *entry = find_entry(counts, name, hash);
-	if (entry->name == NULL) {
+	if (entry->count == 0) {
 		if (counts->used == counts->max)
 			forget_small(counts);
 		if (counts->used * 2 >= counts->cap)
 			resize(counts, counts->cap * 2);
 		entry = find_entry(counts, name, hash);
-		*entry = (struct entry){ .name = mem_alloc(name.len + 1), .hash = hash, .len = (uint8_t)name.len };
-		if (name.len > 0)
-			memcpy(entry->name, name.ptr, name.len);
+		entry->hash = hash;
+		set_name(entry, name);
 		counts->used++;
 	}
 	entry->count += recipients;
@@ -146,7 +181,7 @@ static void count_in_lower_case(struct counts *counts, struct view name)
 static void counts_clear(struct counts *counts)
 {
 	for (size_t i = 0; i < counts->cap; i++)
-		mem_free(counts->entries[i].name);
+		free_entry(&counts->entries[i]);
 	mem_free(counts->entries);
 	*counts = (struct counts){ .max = counts->max };
 }
@@ -210,6 +245,7 @@ struct queue_tally *queue_tally_new(const struct queue_filter *filter, int64_t n
 	struct queue_tally *tally = mem_alloc(sizeof *tally);
 	tally->filter = *filter;
 	tally->now_ms = now_ms;
+	tally->end_id = INT64_MAX;
 	struct view *const texts[] = { &tally->filter.recipient_domain, &tally->filter.sender, &tally->filter.site,
 		&tally->filter.stream, &tally->filter.suspended_by };
 	size_t bytes = 1;
@@ -295,7 +331,7 @@ enum err queue_tally_read(struct queue_tally *tally, struct db *db, size_t rows,
 	while ((err = db_step(s, &row)) == ERR_OK && row) {
 		uint64_t id, bytes;
 		struct queue_recipient r = queue_scan_read_key(s, &id, &bytes);
-		if (id != current_id && looked_at >= rows)
+		if (id != current_id && (looked_at >= rows || id > tally->end_id))
 			break;
 		current_id = id;
 		looked_at++;
@@ -313,9 +349,77 @@ enum err queue_tally_read(struct queue_tally *tally, struct db *db, size_t rows,
 	if (err != ERR_OK)
 		return err;
 	tally->after_id = current_id;
-	tally->summary.complete = !row;
-	*ret_more = row;
+	tally->summary.complete = !row || looked_at < rows; /* it stopped at end_id, not for the bite's size */
+	*ret_more = !tally->summary.complete;
 	return ERR_OK;
+}
+
+void queue_tally_set_range(struct queue_tally *tally, uint64_t after_id, uint64_t end_id)
+{
+	tally->after_id = after_id;
+	tally->end_id = end_id;
+}
+
+uint64_t queue_tally_after(const struct queue_tally *tally)
+{
+	return tally->after_id;
+}
+
+bool queue_tally_give_half(struct queue_tally *tally, uint64_t *ret_after_id, uint64_t *ret_end_id)
+{
+	if (tally->end_id - tally->after_id < 2)
+		return false;
+	uint64_t middle = tally->after_id + (tally->end_id - tally->after_id) / 2;
+	*ret_after_id = middle;
+	*ret_end_id = tally->end_id;
+	tally->end_id = middle;
+	return true;
+}
+
+struct queue_tally *queue_tally_new_like(const struct queue_tally *tally)
+{
+	return queue_tally_new(&tally->filter, tally->now_ms);
+}
+
+bool queue_tally_is_of_one_message(const struct queue_tally *tally)
+{
+	return tally->filter.message_id != 0;
+}
+
+static void add_counts(struct counts *into, const struct counts *from)
+{
+	for (size_t i = 0; i < from->cap; i++) {
+		const struct entry *e = &from->entries[i];
+		if (e->count > 0)
+			count(into, name_of(e), e->count);
+	}
+	into->forgot = into->forgot || from->forgot;
+}
+
+void queue_tally_add(struct queue_tally *tally, const struct queue_tally *part)
+{
+	struct queue_summary *sum = &tally->summary;
+	const struct queue_summary *more = &part->summary;
+	sum->messages += more->messages;
+	sum->recipients += more->recipients;
+	sum->bytes += more->bytes;
+	sum->deferred += more->deferred;
+	sum->held += more->held;
+	sum->suspended += more->suspended;
+	sum->returning += more->returning;
+	if (more->oldest_ms != 0 && (sum->oldest_ms == 0 || more->oldest_ms < sum->oldest_ms))
+		sum->oldest_ms = more->oldest_ms;
+	for (size_t i = 0; i < QUEUE_AGES; i++)
+		sum->by_age[i] += more->by_age[i];
+	for (size_t i = 0; i < QUEUE_GROUPINGS; i++)
+		if (i != QUEUE_BY_SITE)
+			add_counts(&tally->groups[i], &part->groups[i]);
+	tally->sites_are_current = false;
+}
+
+void queue_tally_set_complete(struct queue_tally *tally)
+{
+	tally->summary.complete = true;
 }
 
 const struct queue_summary *queue_tally_summary(const struct queue_tally *tally)
@@ -332,9 +436,9 @@ static enum err count_sites(struct queue_tally *tally, struct db *db)
 	counts_clear(sites);
 	for (size_t i = 0; i < domains->cap && err == ERR_OK; i++) {
 		const struct entry *e = &domains->entries[i];
-		if (e->name == NULL)
+		if (e->count == 0)
 			continue;
-		struct view domain = view_of(e->name, e->len);
+		struct view domain = name_of(e);
 		buf_reset(&site);
 		err = queue_store_site_of(db, domain, &site);
 		count(sites, site.len > 0 ? buf_view(&site) : domain, e->count);
@@ -362,8 +466,8 @@ enum err queue_tally_top(struct queue_tally *tally, struct db *db, enum queue_gr
 	size_t n = 0;
 	for (size_t i = 0; i < counts->cap && room > 0; i++) {
 		const struct entry *e = &counts->entries[i];
-		struct queue_group group = { view_of(e->name, e->len), e->count };
-		if (e->name == NULL || (n == room && !is_before(&group, &ret_groups[n - 1])))
+		struct queue_group group = { name_of(e), e->count };
+		if (e->count == 0 || (n == room && !is_before(&group, &ret_groups[n - 1])))
 			continue;
 		size_t at = n < room ? n++ : n - 1;
 		for (; at > 0 && is_before(&group, &ret_groups[at - 1]); at--)

@@ -35,6 +35,8 @@ struct queue_tally *queue_tally_new(const struct queue_filter *filter, int64_t n
 void queue_tally_free(struct queue_tally *tally); /* NULL is fine */
 /* Goes on through about `rows` recipients. */
 enum err queue_tally_read(struct queue_tally *tally, struct db *db, size_t rows, bool *ret_more) MUST_CHECK;
+/* Reads everything, with several threads and connections of their own (at low priority: mail comes first). For a new tally; blocking. */
+enum err queue_tally_read_all(struct queue_tally *tally, struct db *db) MUST_CHECK;
 const struct queue_summary *queue_tally_summary(const struct queue_tally *tally);
 /* The largest groups, largest first, at most `room`; names are borrowed from the tally until the next call. Sites come from the domains by what was noted
  * about them (from the store: hence the db). *ret_exact: none was forgotten on the way. */

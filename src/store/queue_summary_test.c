@@ -171,6 +171,41 @@ static void bounded(void **state)
 	queue_tally_free(tally);
 }
 
+/* Several threads count the same as one, also where most ids lie close together. */
+static void by_several_threads(void **state)
+{
+	(void)state;
+	must(db_exec(contract.db,
+		"INSERT INTO recipient WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 149999)"
+		" SELECT CASE WHEN i < 300 THEN (i / 3 + 1) * 1000000007 ELSE 6963200000000000000 + i / 3 END, i % 3, "
+		"i % 7 = 0, 0, "
+		"i % 5, 0, 0, 0, 10, 'u@d' || (i % 1000) || '.example', '', '', '451 reason ' || CASE i % 4 WHEN 0 THEN "
+		"'one' ELSE "
+		"'other' END, '', 0, 0, '', '', 0, 0, 0 FROM n;"));
+	struct queue_tally *one = read_all(&(struct queue_filter){ 0 }, 30000),
+			   *several = queue_tally_new(&(struct queue_filter){ 0 }, NOW_MS);
+	must(queue_tally_read_all(several, contract.db));
+	assert_int_equal(queue_tally_summary(one)->recipients, 150000);
+	assert_int_equal(queue_tally_summary(one)->messages, 50000);
+	assert_memory_equal(queue_tally_summary(one), queue_tally_summary(several), sizeof(struct queue_summary));
+	for (size_t g = 0; g < QUEUE_GROUPINGS; g++) {
+		struct queue_group a[10], b[10];
+		size_t a_count, b_count;
+		bool exact;
+		must(queue_tally_top(one, contract.db, (enum queue_grouping)g, 10, a, &a_count, &exact));
+		must(queue_tally_top(several, contract.db, (enum queue_grouping)g, 10, b, &b_count, &exact));
+		assert_true(exact && a_count == b_count);
+		for (size_t i = 0; i < a_count; i++)
+			assert_true(view_eq(a[i].name, b[i].name) && a[i].recipients == b[i].recipients);
+	}
+	queue_tally_free(one);
+	queue_tally_free(several);
+	several = queue_tally_new(&(struct queue_filter){ .recipient_domain = VIEW("D7.example") }, NOW_MS);
+	must(queue_tally_read_all(several, contract.db));
+	assert_int_equal(queue_tally_summary(several)->recipients, 150);
+	queue_tally_free(several);
+}
+
 static const struct {
 	const char *reply, *want;
 } reply_cases[] = {
@@ -212,6 +247,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(totals_ages_and_groups, setup, teardown),
 		cmocka_unit_test_setup_teardown(filtered, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounded, setup, teardown),
+		cmocka_unit_test_setup_teardown(by_several_threads, setup, teardown),
 		cmocka_unit_test(reply_classes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
