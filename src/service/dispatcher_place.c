@@ -2,7 +2,6 @@
 #include "service/dispatcher_private.h"
 
 #include "base/clock.h"
-#include "queue/deliver_by.h"
 #include "service/streams.h"
 
 #define LOCAL_JOBS 16u
@@ -162,37 +161,9 @@ void dispatcher_route_found(void *dispatcher, struct list *waiter, struct domain
 	place_by_route(LIST_ENTRY(waiter, struct delivery, link), route);
 }
 
-/* Its sender wants it returned when the time is over (RFC 2852 §4), and no later delivered: not even one more attempt. */
-static bool is_too_late(const struct delivery *delivery)
-{
-	const struct queue_recipient *r = delivery->recipients[0].recipient;
-	struct deliver_by by = { .by_ms = r->deliver_by_ms, .returns = (r->flags & QUEUE_BY_RETURN) != 0 };
-	return deliver_by_is_over(&by, clock_wall_ms());
-}
-
-static void return_late(struct delivery *delivery)
-{
-	struct buf reply = { 0 };
-	for (size_t i = 0; i < delivery->count; i++) {
-		struct view last = delivery->recipients[i].recipient->last_reply;
-		buf_reset(&reply);
-		enum err err = buf_append_format(&reply,
-			"550 5.4.7 The time in which it was to be delivered (DELIVERBY) is over%s%.*s",
-			last.len > 0 ? "; the last answer was: " : "", VIEW_ARG(last));
-		ASSERT(err == ERR_OK);
-		delivery_set_outcome(delivery, i, OUTCOME_FAILED, buf_view(&reply), VIEW_NONE);
-	}
-	buf_clear(&reply);
-	dispatcher_settle(delivery);
-}
-
 void dispatcher_place(struct delivery *delivery)
 {
 	struct dispatcher *d = delivery->dispatcher;
-	if (is_too_late(delivery)) {
-		return_late(delivery);
-		return;
-	}
 	if (delivery->way.kind == DELIVERY_MAILBOX) {
 		place_at(delivery, VIEW("mailboxes"), LOCAL_JOBS);
 		return;

@@ -166,6 +166,18 @@ static void route_outcome(
 	dispatcher_settle(delivery);
 }
 
+/* What was the matter until then stays with it. */
+static void route_late(struct routing *routing, struct queue_recipient *recipient)
+{
+	struct buf reply = { 0 };
+	struct view last = view_sub(recipient->last_reply, 0, 700);
+	enum err err = buf_append_format(
+		&reply, "%s%s%.*s", DELIVERY_TIME_IS_UP, last.len > 0 ? ": " : "", VIEW_ARG(last));
+	ASSERT(err == ERR_OK);
+	route_outcome(routing, recipient, OUTCOME_FAILED, buf_view(&reply));
+	buf_clear(&reply);
+}
+
 /* An alias with several targets took the mailbox's place: they get rows of their own, which come back from disk. Those that
  * get the message already are left out. */
 static void route_targets(
@@ -320,7 +332,7 @@ static void route_all(struct dispatcher *d, struct message *message, struct loca
 			delivery_add(returned, r, r->address, VIEW_NONE);
 			delivery_set_outcome(returned, returned->count - 1, OUTCOME_FAILED, r->last_reply, VIEW_NONE);
 		} else if (delivery_time_is_up(r, now_ms)) {
-			route_outcome(&routing, r, OUTCOME_FAILED, VIEW(DELIVERY_TIME_IS_UP));
+			route_late(&routing, r);
 			asked += local != NULL && asked < local->count && local->questions[asked].recipient == r;
 		} else if (local != NULL && asked < local->count && local->questions[asked].recipient == r) {
 			if (local->job.err == ERR_OK)

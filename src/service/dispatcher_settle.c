@@ -4,7 +4,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "crypto/random.h"
-#include "queue/deliver_by.h"
 #include "queue/id.h"
 #include "queue/retry.h"
 #include "service/bounce_note.h"
@@ -30,6 +29,9 @@ static struct retry_schedule schedule_for(const struct delivery *delivery, const
 		delivery->dispatcher->config, recipient->stream, q->reverse_path.len == 0);
 	schedule.deliver_by_ms = recipient->deliver_by_ms;
 	schedule.by_time_returns = (recipient->flags & QUEUE_BY_RETURN) != 0;
+	/* Its time was over when it came: whoever had it before told its sender. */
+	if (!schedule.by_time_returns && schedule.deliver_by_ms <= q->received_at_ms)
+		schedule.deliver_by_ms = 0;
 	return schedule;
 }
 
@@ -65,11 +67,7 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 	struct retry_schedule schedule = schedule_for(delivery, r->recipient);
 	struct retry_decision decision = retry_next(&schedule, q->received_at_ms, now_ms, attempts_made(delivery, r),
 		r->recipient->warned, random_below(UINT32_MAX));
-	struct deliver_by by = {
-		.by_ms = r->recipient->deliver_by_ms,
-		.returns = (r->recipient->flags & QUEUE_BY_RETURN) != 0,
-	};
-	if (decision.expired || deliver_by_is_over(&by, now_ms)) {
+	if (decision.expired) {
 		r->outcome = OUTCOME_FAILED;
 		if (decision.time_is_up)
 			fail_for_time(delivery, r);
@@ -82,7 +80,6 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 	if (r->due_at_ms > decision.latest_ms)
 		r->due_at_ms = decision.latest_ms;
 	r->warn = decision.warn;
-	deliver_by_adjust(&by, q->received_at_ms, now_ms, r->recipient->warned, &r->due_at_ms, &r->warn);
 }
 
 static void trace_outcome(const struct delivery *delivery, const struct delivery_recipient *r, int64_t now_ms)
