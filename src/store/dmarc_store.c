@@ -150,11 +150,10 @@ enum err dmarc_store_domains(struct db *db, const struct dmarc_store_domain *aft
 	return err;
 }
 
-enum err dmarc_store_find(
-	struct db *db, int64_t day, struct view domain, uint64_t *ret_unlisted, uint64_t *ret_notes)
+enum err dmarc_store_find(struct db *db, int64_t day, struct view domain, uint64_t *ret_unlisted, uint64_t *ret_notes)
 {
-	struct db_statement *s =
-		db_prepare(db, "SELECT unlisted, notes FROM dmarc_policy WHERE day = $1 AND domain = $2");
+	struct db_statement *s = db_prepare(
+		db, "SELECT unlisted, notes FROM dmarc_policy WHERE day = $1 AND domain = $2");
 	if (s == NULL)
 		return ERR_IO;
 	db_bind_int(s, 1, day);
