@@ -78,9 +78,10 @@ struct signing_message {
 	struct intake_tap tap;
 	struct server *server;
 	struct loop *loop;
-	uint64_t id;
-	struct buf account, reverse_path;
-	const struct config_stream *stream;
+	const struct config *config;
+	const struct queue_message *envelope;
+	struct buf account;
+	const struct config_stream *stream; /* NULL: none */
 	struct dkim_signer *signer; /* NULL: not signed */
 	struct signing_keys *keys;
 	struct buf domain;
@@ -113,12 +114,21 @@ static const char *start_signer(const struct signing_keys *keys, struct view dom
 	return NULL;
 }
 
+/* One message is one text: of several recipients the first who is in a stream counts. */
+static const struct config_stream *stream_of(const struct signing_message *m)
+{
+	for (size_t i = 0; i < m->envelope->recipient_count; i++)
+		if (m->envelope->recipients[i].stream.len > 0)
+			return config_stream_named(m->config, m->envelope->recipients[i].stream);
+	return NULL;
+}
+
 static const char *choose(struct signing_message *m, struct view headers)
 {
 	struct signing_question question = {
-		.headers = headers, .account = buf_view(&m->account), .reverse_path = buf_view(&m->reverse_path)
+		.headers = headers, .account = buf_view(&m->account), .reverse_path = m->envelope->reverse_path
 	};
-	const struct config_stream *stream = m->stream;
+	const struct config_stream *stream = m->stream = stream_of(m);
 	if (stream == NULL || stream->dkim_domain == NULL)
 		return signing_choose_domain(m->server->domains, &question, &m->domain);
 	/* The operator vouches; still only for one author. */
@@ -131,7 +141,7 @@ static const char *choose(struct signing_message *m, struct view headers)
 /* Whoever has keys wants to know why a message went without. */
 static void tell_unsigned(const struct signing_message *m, const char *why)
 {
-	struct queue_id_text id = queue_id_format(m->id);
+	struct queue_id_text id = queue_id_format(m->envelope->id);
 	LOG(LOG_LEVEL_DEBUG, "unsigned", LOG_CSTR("id", id.text), LOG_CSTR("reason", why));
 }
 
@@ -178,12 +188,10 @@ struct signing_message *signing_message_new(const struct signing_options *option
 	struct signing_message *m = mem_alloc(sizeof *m);
 	m->server = options->server;
 	m->loop = options->loop;
-	m->id = options->message_id;
-	m->stream = options->stream;
+	m->config = options->config;
+	m->envelope = options->envelope;
 	enum err err = buf_append(&m->account, options->account);
-	if (err == ERR_OK)
-		err = buf_append(&m->reverse_path, options->reverse_path);
-	ASSERT(err == ERR_OK); /* addresses */
+	ASSERT(err == ERR_OK); /* an address */
 	list_init(&m->tap.link);
 	m->tap.header = on_header;
 	m->tap.body = on_body;
@@ -210,7 +218,7 @@ static void job_done(struct worker_job *work)
 	if (m != NULL) {
 		m->running = NULL;
 		if (job->err == ERR_OK)
-			TRACE(server->store, LOG_LEVEL_DEBUG, m->id, "signed",
+			TRACE(server->store, LOG_LEVEL_DEBUG, m->envelope->id, "signed",
 				LOG_TEXT("domain", buf_view(&m->domain)));
 		m->done(m->owner, job->err, buf_view(&job->fields));
 	}
@@ -261,7 +269,6 @@ void signing_message_free(struct signing_message *m)
 	dkim_signer_free(m->signer);
 	signing_keys_unref(m->keys);
 	buf_clear(&m->account);
-	buf_clear(&m->reverse_path);
 	buf_clear(&m->domain);
 	mem_free(m);
 }

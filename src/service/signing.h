@@ -33,14 +33,13 @@ struct signing_message;
 struct signing_options {
 	struct server *server;
 	struct loop *loop;
-	const struct config *config; /* used during the call */
-	uint64_t message_id; /* for the trace */
-	struct view account; /* that it was submitted with; empty: somebody who may send as anybody here */
-	struct view reverse_path;
-	const struct config_stream *stream; /* NULL: none; must outlive the message */
+	const struct config *config; /* outlives the object */
+	const struct queue_message
+		*envelope; /* the same; its recipients' streams are looked at when the header section comes */
+	struct view account; /* that it was submitted with; empty: somebody who may send as anybody here. Copied */
 };
 
-/* NULL: nothing is to be signed here. Texts are copied. */
+/* NULL: nothing is to be signed here. */
 struct signing_message *signing_message_new(const struct signing_options *options);
 struct intake_tap *signing_message_tap(struct signing_message *message);
 /* Once, behind the end of the data. done() is called once, now or later from the loop: `fields` are the complete signature fields to put on top, empty if

@@ -10,7 +10,7 @@ struct signing_question {
 };
 /* Whom a message is signed for: appends the domain in lower case. NULL; or why it is not signed, in a few words (static). */
 const char *signing_choose_domain(struct domains *domains, const struct signing_question *question, struct buf *out);
-/* The domain of the author, of the one From field; the same results. */
-const char *signing_author_domain(struct view headers, struct buf *out);
+/* The domain itself, or the nearest one above it, that is ours: its owner answers for what is below it. */
+bool signing_find_ours(struct domains *domains, struct view domain, struct view *ret);
 
 #endif

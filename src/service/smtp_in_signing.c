@@ -10,9 +10,8 @@ void smtp_in_signing_begin(struct smtp_in *session)
 		.server = session->server,
 		.loop = session->receiver->loop,
 		.config = session->config,
-		.message_id = m->envelope.id,
+		.envelope = &m->envelope,
 		.account = session->point->is_local ? VIEW_NONE : buf_view(&session->account),
-		.reverse_path = m->envelope.reverse_path,
 	};
 	session->signing = signing_message_new(&options);
 	if (session->signing != NULL)
