@@ -93,6 +93,20 @@ static enum auth_wish wish_of(enum config_verdict verdict)
 	return wishes[verdict];
 }
 
+/* A chain that could save the message could not be looked at: it may come again. */
+static void wait_for_chain(const struct authenticate *a, struct auth_decision *decision)
+{
+	const struct authentication_facts *f = &a->facts;
+	bool matters = f->dmarc.result == DMARC_FAIL && decision->action >= AUTH_QUARANTINE;
+	if (!matters || !f->arc.is_temporary || a->options.config->authentication.trusted_sealer_count == 0)
+		return;
+	*decision = (struct auth_decision){ .action = AUTH_DEFER,
+		.reason = "dns",
+		.reply = smtp_reply_make(451, "4.7.29",
+			"The DNS does not say now whether those who forwarded the message are to be believed (ARC), "
+			"please try again later") };
+}
+
 void authenticate_decide(struct authenticate *a)
 {
 	struct authentication_facts *f = &a->facts;
@@ -118,4 +132,5 @@ void authenticate_decide(struct authenticate *a)
 		.trusted_sealer = f->trusted_sealer,
 	};
 	f->decision = auth_policy_decide(&policy, &findings);
+	wait_for_chain(a, &f->decision);
 }

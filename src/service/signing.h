@@ -13,6 +13,7 @@
 #ifndef SERVICE_SIGNING_H
 #define SERVICE_SIGNING_H
 
+#include "mailauth/arc_seal.h"
 #include "service/intake_tap.h"
 #include "service/server_private.h"
 #include "service/signing_keys.h"
@@ -48,6 +49,20 @@ void signing_message_finish(
 	struct signing_message *message, void (*done)(void *owner, enum err err, struct view fields), void *owner);
 /* Takes its tap out; done() is not called any more. NULL is fine. */
 void signing_message_free(struct signing_message *message);
+
+/*
+ * ARC's seal on mail from outside that we forward, in the same way: by the domain that forwards it. Unlike a signature a seal is a favour: where it can't be
+ * made, the message goes without.
+ */
+struct signing_seal;
+
+/* `domain` or the nearest of ours above it seals; NULL: it has no key. Of the options account and envelope do not matter. */
+struct signing_seal *signing_seal_new(const struct signing_options *options, struct view domain);
+struct intake_tap *signing_seal_tap(struct signing_seal *seal);
+/* As signing_message_finish(); `finish` is copied. Never an error. */
+void signing_seal_finish(struct signing_seal *seal, const struct arc_seal_finish *finish,
+	void (*done)(void *owner, struct view fields), void *owner);
+void signing_seal_free(struct signing_seal *seal);
 
 /* A message of our own making, header section and body, as it will be sent: appends its signature fields; nothing if there is no key for the domain of its
  * From field. Blocking arithmetic (1 ms with RSA). Any thread. */

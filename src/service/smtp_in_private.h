@@ -59,6 +59,7 @@ struct smtp_in {
 	struct buf added; /* fields that submitted mail has to have, and had not: known when its header section is */
 	struct buf front; /* what the steps put on top of the message: complete fields */
 	struct signing_message *signing; /* NULL: nothing is signed */
+	struct signing_seal *seal; /* NULL: nothing is sealed */
 	uint64_t body_bytes; /* of the content as stored, header section and all */
 	size_t step; /* what comes next behind the end of the data */
 	uint64_t messages; /* accepted in this session */
@@ -95,7 +96,7 @@ void smtp_in_verify_begin(struct smtp_in *session);
 /* A step. */
 void smtp_in_verify(struct smtp_in *session);
 
-/* smtp_in_signing.c: taps the message if it is to be signed; a step; the end of it. */
+/* smtp_in_signing.c: taps the message if it is to be signed, or sealed because it is forwarded; a step; the end of it. */
 void smtp_in_signing_begin(struct smtp_in *session);
 void smtp_in_sign(struct smtp_in *session);
 void smtp_in_signing_clear(struct smtp_in *session);

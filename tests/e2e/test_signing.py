@@ -351,6 +351,26 @@ def test_mail_from_outside_is_not_signed(make_postrider, make_site):
     assert signatures(newest_mail(site, "joe")) == []
 
 
+def test_a_stream_has_its_own_domain_and_keys(make_site):
+    """The operator names who answers for a class of mail; a rotated key goes on under the name he wrote."""
+    site = make_site(config={"stream news": {"senders": ["news@bulk.example"], "dkim_domain": "bulk.example", "dkim_selectors": ["news"]}})
+    site.ready()
+    other = f"bulk-{uuid.uuid4().hex[:8]}"
+    site.server.write_config(**{"stream news": {"senders": [f"news@{site.domain}"], "dkim_domain": f"{other}.example"}})
+    site.server.reload()
+    for options in (["--selector", "news", "--algorithm", "rsa"], ["--selector", "rest", "--algorithm", "rsa"]):
+        site.new_keys(*options, domain=f"{other}.example")
+    site.server.must("dkim", "check", f"{other}.example")
+    base.wait_for(lambda: "event=reloaded" in site.server.log_text(), "the reload")
+    text = site.text(sender="Customer <news@elsewhere.example>")
+    data = site.relay(text, reverse_path=f"news@{site.domain}")
+    assert [s[:2] for s in signatures(data)] == [(f"{other}.example", "news")]
+    check_dkimpy(data, site.records)
+    assert {s[0] for s in signatures(site.relay(site.text()))} == {site.domain}
+    # Two authors are never signed for, whatever the stream says.
+    assert signatures(site.relay(site.text(headers=f"From: x@{site.domain}\r\n"), reverse_path=f"news@{site.domain}")) == []
+
+
 def test_off_is_one_word(make_site):
     site = make_site(config={"dkim": {"sign": False}})
     site.ready()
