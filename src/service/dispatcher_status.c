@@ -29,9 +29,13 @@ static void look_at(void *owner, struct destination *destination)
 	};
 	status->destinations++;
 	snprintf(line.name, sizeof line.name, "%.*s", VIEW_ARG(destination->key));
+	const struct limiter *suspended = destination_suspended(destination, status->at_ms);
 	if (destination->blocked_until_ms > status->at_ms) {
 		line.blocked_ms = destination->blocked_until_ms - status->at_ms;
 		snprintf(line.reason, sizeof line.reason, "%s", destination->reason);
+	} else if (suspended != NULL) {
+		line.blocked_ms = suspended->suspended_until_ms - status->at_ms;
+		snprintf(line.reason, sizeof line.reason, "%s", suspended->reason);
 	}
 	insert(status, &line);
 }
