@@ -33,6 +33,7 @@ static void add(struct doctor *doctor, struct doctor_finding finding)
 }
 
 /* Other servers' words are in some sentences: a terminal must not obey them. */
+static const char *sentence(struct doctor *doctor, const char *format, va_list args) PRINTF_LIKE(2, 0);
 static const char *sentence(struct doctor *doctor, const char *format, va_list args)
 {
 	char text[SENTENCE_MAX_BYTES];

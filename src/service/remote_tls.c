@@ -33,6 +33,7 @@ static struct remote_tls_need need_of(const struct remote *remote, const struct 
 	need.policy = config_tls_policy_for(remote->config, route->domain);
 	bool wants_dane = need.policy == CONFIG_TLS_DANE || (c->dane && !optional && need.policy != CONFIG_TLS_NONE);
 	need.has_dane = wants_dane && route->mx_is_secure && route->domain.ptr[0] != '[';
+	need.hosts_are_unproven = !route->mx_is_secure && route->domain.ptr[0] != '[';
 	const struct sts_policy *sts = sts_of(route);
 	if (sts != NULL && c->mta_sts && !optional && need.policy != CONFIG_TLS_NONE) {
 		need.sts = &sts->policy;

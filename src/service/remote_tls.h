@@ -21,6 +21,7 @@ struct remote_tls_need {
 	const struct mta_sts_policy *sts; /* NULL: none that counts */
 	uint64_t sts_age_s;
 	bool requiretls; /* RFC 8689 */
+	bool hosts_are_unproven; /* DNS named the mail hosts, and DNSSEC does not vouch for it */
 };
 
 enum remote_tls_stage {

@@ -148,7 +148,13 @@ static void judge_policy(
 			HOST(state), DOMAIN(need), state->facts->pkix_reason);
 }
 
-/* RFC 8689 §4.2.1: a TLS session, the server's certificate verified, and its promise to do the same. */
+static bool sts_names_host(const struct remote_tls_need *need, const struct remote_tls_state *state)
+{
+	return need->sts != NULL && need->sts_age_s <= need->sts->max_age_s &&
+		mta_sts_policy_has(need->sts, state->host);
+}
+
+/* RFC 8689 §4.2.1: a host that is the domain's for sure, a TLS session with its certificate verified, and its promise to do the same. */
 static void judge_requiretls(
 	const struct remote_tls_need *need, const struct remote_tls_state *state, struct remote_tls_verdict *verdict)
 {
@@ -157,6 +163,10 @@ static void judge_requiretls(
 		return;
 	if (need->policy == CONFIG_TLS_NONE)
 		refuse(verdict, NULL, "550 5.7.30 REQUIRETLS: our policy for %.*s is to use no TLS", DOMAIN(need));
+	if (need->hosts_are_unproven && !sts_names_host(need, state))
+		refuse(verdict, NULL,
+			"550 5.7.30 REQUIRETLS: neither DNSSEC nor MTA-STS vouches for the mail hosts of %.*s",
+			DOMAIN(need));
 	if (state->stage == REMOTE_TLS_CLEAR)
 		refuse(verdict, "starttls-not-supported", "550 5.7.30 REQUIRETLS: %.*s offers no STARTTLS",
 			HOST(state));

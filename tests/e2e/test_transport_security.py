@@ -426,31 +426,32 @@ class Promising(ScriptedPeer):
 def test_requiretls(here, lab, dns, authority, make_peer):
     label = "r" + uuid.uuid4().hex[:8]
     ip = lab.address()
-    dns.add(f"{label} MX 10 mx.{label}", f"mx.{label} A {ip}")
-    peer = Promising(ip, lab.port(25), certificate=authority.issue([f"mx.{label}.example"]))
+    dns.add(f"{label} MX 10 mx.{label}", f"mx.{label} A {ip}", zone="signed.")
+    peer = Promising(ip, lab.port(25), certificate=authority.issue([f"mx.{label}.signed"]))
     try:
-        send(here, f"bob@{label}.example", starttls=True, parameters=" REQUIRETLS")
+        send(here, f"bob@{label}.signed", starttls=True, parameters=" REQUIRETLS")
         message = delivered(peer)[0]
         assert message.tls and "REQUIRETLS" in message.mail_parameters.split()
     finally:
         peer.close()
 
 
-@pytest.mark.parametrize("fault", ["no promise", "another name", "in clear"])
+@pytest.mark.parametrize("fault", ["no promise", "another name", "in clear", "unsigned zone"])
 def test_requiretls_fails(here, lab, dns, authority, make_peer, fault):
     """Then nothing is sent, its sender is told, and others' mail to the same host goes on."""
     label = "r" + uuid.uuid4().hex[:8]
     ip = lab.address()
-    dns.add(f"{label} MX 10 mx.{label}", f"mx.{label} A {ip}")
-    certificate = authority.issue(["wrong.example" if fault == "another name" else f"mx.{label}.example"])
+    zone = "example" if fault == "unsigned zone" else "signed"
+    dns.add(f"{label} MX 10 mx.{label}", f"mx.{label} A {ip}", zone=zone + ".")
+    certificate = authority.issue(["wrong.example" if fault == "another name" else f"mx.{label}.{zone}"])
     kind = ScriptedPeer if fault == "no promise" else Promising
     peer = kind(ip, lab.port(25), certificate=None if fault == "in clear" else certificate)
     try:
-        about = send(here, f"bob@{label}.example", starttls=True, parameters=" REQUIRETLS")
+        about = send(here, f"bob@{label}.{zone}", starttls=True, parameters=" REQUIRETLS")
         bounce = base.wait_for(lambda: [m for m in here.mailbox("joe") if about in m.as_string()], "the bounce")[0].as_string()
-        assert "5.7.30" in bounce and f"bob@{label}.example" in bounce
+        assert "5.7.30" in bounce and f"bob@{label}.{zone}" in bounce
         assert said_nothing(peer)
-        send(here, f"ann@{label}.example")
+        send(here, f"ann@{label}.{zone}")
         delivered(peer)
     finally:
         peer.close()
