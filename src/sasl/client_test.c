@@ -239,7 +239,8 @@ static void test_scram_false_proofs(void **state)
 {
 	(void)state;
 	static const char *const proofs[] = { "", "v=", "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G5=",
-		"v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "v=6rriTRBi23U=", "x" SIGNATURE };
+		"v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "v=6rriTRBi23U=",
+		"xv=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=" };
 	struct buf plain = { 0 };
 	struct sasl_client client;
 	for (size_t i = 0; i < COUNT_OF(proofs); i++) {
