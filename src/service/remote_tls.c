@@ -27,7 +27,7 @@ static struct remote_tls_need need_of(const struct remote *remote, const struct 
 		return need;
 	}
 	const struct config_delivery *c = &remote->config->delivery;
-	/* "TLS-Required: No": the receiving side's policies are not to hold it up; ours stand (RFC 8689 §4.3). */
+	/* "TLS-Required: No": the receiving side's policies are not to hold it up; ours stand (RFC 8689 §4.2.2). */
 	bool optional = (delivery->way.flags & QUEUE_TLS_OPTIONAL) != 0;
 	need.domain = route->domain;
 	need.policy = config_tls_policy_for(remote->config, route->domain);

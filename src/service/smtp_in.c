@@ -12,9 +12,9 @@
 
 #define TLS_HANDSHAKE_MS 60000u
 #define LINGER_MS 5000u
-/* A client that does not read its replies is not read from any more. */
 /* FUTURERELEASE (RFC 4865): messages of those who submit are held for at most so long. */
 #define HOLD_MAX_S (30u * 86400)
+/* A client that does not read its replies is not read from any more. */
 #define UNWRITTEN_MAX_BYTES (256u * 1024)
 
 static void (*const handlers[])(struct smtp_in *session, const struct smtp_event *event) = {

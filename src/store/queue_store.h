@@ -18,7 +18,7 @@ enum queue_recipient_state {
 enum { /* queue_recipient.flags */
 	QUEUE_REQUIRETLS = 1, /* RFC 8689: only to servers that keep the promise */
 	QUEUE_TLS_OPTIONAL =
-		2, /* "TLS-Required: No" (RFC 8689 §5): TLS policies of the receiving side are not to hold it up */
+		2, /* "TLS-Required: No" (RFC 8689 §3): TLS policies of the receiving side are not to hold it up */
 	QUEUE_BY_RETURN =
 		4, /* DELIVERBY (RFC 2852) mode R: returned when the time is up; else mode N: its sender is told */
 	QUEUE_BY_TRACE = 8,
