@@ -167,7 +167,6 @@ struct config_dkim {
 
 struct config_reports {
 	bool dmarc, tls; /* sent to those who ask for them: yes */
-	bool dmarc_failures; /* failure reports too (they hold headers of people's mail): no */
 	const char *organization; /* hostname by default */
 	const char *from; /* "postmaster@<hostname>" by default */
 	const char *mailbox; /* an address of ours: reports that come to it are read and summed up; NULL: none */

@@ -400,8 +400,6 @@ static const struct config_key keys[] = {
 
 	{ "reports", "dmarc", "yes", YES_NO(config, reports.dmarc),
 	  .what = "send daily DMARC reports to domains that ask for them" },
-	{ "reports", "dmarc_failures", "no", YES_NO(config, reports.dmarc_failures),
-	  .what = "also send reports of single failures, which hold header fields of people's mail" },
 	{ "reports", "tls", "yes", YES_NO(config, reports.tls),
 	  .what = "send daily TLS reports to domains that ask for them" },
 	{ "reports", "organization", NULL, TEXT(config, reports.organization), .check = config_check_text,
