@@ -227,10 +227,11 @@ static void begin_transaction(struct remote *remote)
 		refuse(remote, OUTCOME_DEFERRED, "451 4.3.0 Too many addresses to convert", "");
 		return;
 	}
+	struct view reverse_path = return_path_for(delivery, &remote->return_path);
 	struct smtp_sender_transaction transaction = {
 		.reverse_path = reports_nowhere ? VIEW_NONE
-			: smtputf8              ? q->reverse_path
-						: ascii_address(remote, q->reverse_path),
+			: smtputf8              ? reverse_path
+						: ascii_address(remote, reverse_path),
 		.recipient_count = delivery->count,
 		.recipients = remote->recipients,
 		.size_bytes = remote->is_converted ? remote->converted.len : q->size_bytes,

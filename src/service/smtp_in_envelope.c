@@ -212,9 +212,10 @@ static void add_forwarded(struct smtp_in *session, const struct smtp_event *even
 		.orcpt = event->rcpt.orcpt,
 		.notify = event->rcpt.notify,
 		.flags = QUEUE_NO_SRS };
-	struct smtp_reply reply = message_add_recipient(session->message, &r) == ERR_OK
-		? smtp_reply_make(250, "2.1.5", "Recipient ok")
-		: too_many();
+	bool added = message_add_recipient(session->message, &r) == ERR_OK;
+	struct smtp_reply reply = added ? smtp_reply_make(250, "2.1.5", "Recipient ok") : too_many();
+	if (added)
+		smtp_in_verify_begin(session);
 	smtp_in_answer(session, &reply);
 }
 
