@@ -87,6 +87,15 @@ static struct view without_forged(struct smtp_in *session, struct view header, s
 	return buf_view(kept);
 }
 
+/* Readers of mailboxes may take a bare CR, LF or NUL for the end of a line, and what stands behind it for a field. In a text they were refused before. */
+static bool has_odd_bytes(const struct smtp_in *session)
+{
+	if (session->message->envelope.body_type != SMTP_BODY_BINARYMIME)
+		return false;
+	struct mail_scan scan = mail_scan(buf_view(&session->header.bytes));
+	return scan.has_nul || scan.has_bare_cr || scan.has_bare_lf;
+}
+
 static void close_header(struct smtp_in *session, bool is_whole)
 {
 	struct smtp_in_header *h = &session->header;
@@ -95,6 +104,7 @@ static void close_header(struct smtp_in *session, bool is_whole)
 	struct intake_header header = { .received = buf_view(&h->bytes), .is_whole = is_whole };
 	h->is_open = false;
 	h->is_too_long = !is_whole;
+	h->is_odd = may_forge(session) && has_odd_bytes(session);
 	header.kept = is_whole && may_forge(session) ? without_forged(session, header.received, &kept)
 						     : header.received;
 	enum err err = smtp_in_header_known(session, header.kept);
@@ -171,6 +181,10 @@ bool smtp_in_content_end(struct smtp_in *session, struct smtp_reply *ret_refusal
 	if (h->is_too_long && may_forge(session)) {
 		*ret_refusal = smtp_reply_make(
 			552, "5.3.4", "The header section is larger than %u KiB", INTAKE_HEADER_MAX_BYTES / 1024);
+		return false;
+	}
+	if (h->is_odd) {
+		*ret_refusal = smtp_reply_make(554, "5.6.0", "Bare CR, bare LF or NUL in the header section");
 		return false;
 	}
 	for (struct list *l = session->taps.next; l != &session->taps; l = l->next) {

@@ -20,6 +20,7 @@ struct login;
 struct smtp_in_header {
 	bool is_open; /* bytes still belong to it */
 	bool is_too_long;
+	bool is_odd; /* bytes that no header section has */
 	bool has_no_room; /* the server's memory for bodies is used up */
 	struct mail_scan scan;
 	struct buf bytes;
