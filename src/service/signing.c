@@ -133,6 +133,9 @@ static const char *choose(struct signing_message *m, struct view headers)
 		return signing_choose_domain(m->server->domains, &question, &m->domain);
 	/* The operator vouches; still only for one author. */
 	const char *wrong = header_count(headers, VIEW("From")) == 1 ? NULL : "there is not exactly one From field";
+	/* Anybody may write the field, or to the recipient, that such a stream is chosen by. */
+	if (wrong == NULL && stream->account_count == 0 && signing_is_of_another(m->server->domains, &question))
+		wrong = "the account is not of the author's domain";
 	if (wrong == NULL && admin_normalise_domain(view_from_cstr(stream->dkim_domain), &m->domain) != ERR_OK)
 		wrong = "the stream's dkim_domain is malformed";
 	return wrong;

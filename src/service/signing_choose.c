@@ -51,6 +51,24 @@ static bool is_of_domain(struct view address, struct view domain)
 	return is;
 }
 
+/* One customer's account must not vouch for another customer's domain. */
+static bool may_sign_for(const struct signing_question *question, struct view ours)
+{
+	return question->account.len == 0 || is_of_domain(question->account, ours) ||
+		is_of_domain(question->reverse_path, ours);
+}
+
+bool signing_is_of_another(struct domains *domains, const struct signing_question *question)
+{
+	struct buf author = { 0 };
+	struct view ours = VIEW_NONE;
+	bool is_ours = author_domain(question->headers, &author) == NULL &&
+		signing_find_ours(domains, buf_view(&author), &ours);
+	bool is = is_ours && !may_sign_for(question, ours);
+	buf_clear(&author);
+	return is;
+}
+
 const char *signing_choose_domain(struct domains *domains, const struct signing_question *question, struct buf *out)
 {
 	struct buf author = { 0 };
@@ -58,9 +76,7 @@ const char *signing_choose_domain(struct domains *domains, const struct signing_
 	const char *wrong = author_domain(question->headers, &author);
 	if (wrong == NULL && !signing_find_ours(domains, buf_view(&author), &ours))
 		wrong = "the author's domain is not ours";
-	/* One customer's account must not vouch for another customer's domain. */
-	if (wrong == NULL && question->account.len > 0 && !is_of_domain(question->account, ours) &&
-		!is_of_domain(question->reverse_path, ours))
+	if (wrong == NULL && !may_sign_for(question, ours))
 		wrong = "the account is not of the author's domain";
 	if (wrong == NULL && buf_append(out, ours) != ERR_OK)
 		wrong = malformed;
