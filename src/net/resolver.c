@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #define DEFAULT_TIMEOUT_MS 20000u
+/* libunbound takes any number, and each costs it 11 KiB or more, also when nobody waits for the answer any more: strangers must not choose how many. */
+#define DEFAULT_ASKED_MAX 8192u
 #define DEFAULT_TRUST_ANCHOR "/usr/share/dns/root.key"
 #define CLASS_IN 1
 #define RCODE_SERVFAIL 2
@@ -36,12 +38,16 @@ struct resolver {
 	struct loop_timer probe_timer;
 	uint32_t timeout_ms;
 	struct list queries;
+	struct list held; /* those that are not asked yet, the oldest first */
 	struct list asked;
+	size_t asked_count, asked_max;
+	struct loop_defer turn; /* there is room for one that is held */
 };
 
 /* What libunbound holds. It outlives a cancelled query, so that nothing depends on when libunbound lets go. */
 struct asked {
 	struct list link;
+	struct resolver *resolver;
 	struct resolver_query *query; /* NULL: cancelled */
 };
 
@@ -56,7 +62,7 @@ struct resolver_query {
 	struct resolver_answer answer;
 	struct buf wire;
 	struct buf why_bogus;
-	char *held_name; /* it waits for the probe: to be asked then */
+	char *held_name; /* it waits for the probe, or for its turn: to be asked then */
 	uint16_t type;
 	bool delivering;
 };
@@ -89,6 +95,9 @@ void resolver_free(struct resolver *resolver)
 		return;
 	while (!list_is_empty(&resolver->queries))
 		free_query(LIST_ENTRY(resolver->queries.next, struct resolver_query, link));
+	while (!list_is_empty(&resolver->held))
+		free_query(LIST_ENTRY(resolver->held.next, struct resolver_query, link));
+	loop_defer_cancel(&resolver->turn);
 	loop_timer_clear(&resolver->probe_timer);
 	ub_ctx_delete(resolver->unbound);
 	ub_ctx_delete(resolver->lenient);
@@ -124,6 +133,17 @@ static void on_timeout(void *owner)
 	deliver(&query->delivery);
 }
 
+/* libunbound has let go. */
+static void forget(struct asked *asked)
+{
+	struct resolver *resolver = asked->resolver;
+	list_remove(&asked->link);
+	mem_free(asked);
+	resolver->asked_count--;
+	if (!list_is_empty(&resolver->held))
+		loop_defer(resolver->loop, &resolver->turn);
+}
+
 /* libunbound's answer. It may come from inside ub_resolve_event(), and libunbound must not be called or freed from
  * here: so it is copied, and delivered from the loop. */
 static void on_answer(
@@ -132,8 +152,7 @@ static void on_answer(
 	(void)rate_limited;
 	struct asked *asked = arg;
 	struct resolver_query *query = asked->query;
-	list_remove(&asked->link);
-	mem_free(asked);
+	forget(asked);
 	if (query == NULL)
 		return;
 	query->asked = NULL;
@@ -176,17 +195,18 @@ static void ask_unbound(struct resolver_query *query, struct ub_ctx *unbound, co
 {
 	struct resolver *resolver = query->resolver;
 	struct asked *asked = mem_alloc(sizeof *asked);
+	asked->resolver = resolver;
 	asked->query = query;
 	query->asked = asked;
 	list_append(&resolver->asked, &asked->link);
+	resolver->asked_count++;
 	/* "." is the root for libunbound. */
 	int code = ub_resolve_event(
 		unbound, name[0] != '\0' ? name : ".", query->type, CLASS_IN, asked, on_answer, NULL);
 	if (code == 0)
 		return;
 	/* Not accepted, so never answered. */
-	list_remove(&asked->link);
-	mem_free(asked);
+	forget(asked);
 	query->asked = NULL;
 	query->answer.err = code == UB_SYNTAX ? ERR_SYNTAX : ERR_IO;
 	loop_defer(resolver->loop, &query->delivery);
@@ -219,8 +239,11 @@ struct resolver_query *resolver_ask(struct resolver *resolver, const char *name,
 	if (!is_askable(name)) {
 		query->answer.err = ERR_SYNTAX;
 		loop_defer(resolver->loop, &query->delivery);
-	} else if (resolver->validation == VALIDATION_PROBED) {
+	} else if (resolver->validation == VALIDATION_PROBED || resolver->asked_count >= resolver->asked_max ||
+		!list_is_empty(&resolver->held)) {
 		query->held_name = mem_dup_cstr(name);
+		list_remove(&query->link);
+		list_append(&resolver->held, &query->link);
 	} else {
 		ask_unbound(query, unbound_in_force(resolver), name);
 	}
@@ -235,17 +258,22 @@ struct resolver_query *resolver_ask(struct resolver *resolver, const char *name,
 
 static void ask_held(struct resolver *resolver)
 {
-	struct list *next;
-	for (struct list *l = resolver->queries.next; l != &resolver->queries; l = next) {
-		struct resolver_query *query = LIST_ENTRY(l, struct resolver_query, link);
-		next = l->next;
-		if (query->held_name == NULL || query->delivery.waiting)
-			continue;
+	while (!list_is_empty(&resolver->held) && resolver->asked_count < resolver->asked_max) {
+		struct resolver_query *query = LIST_ENTRY(resolver->held.next, struct resolver_query, link);
 		char *name = query->held_name;
 		query->held_name = NULL;
+		list_remove(&query->link);
+		list_append(&resolver->queries, &query->link);
 		ask_unbound(query, unbound_in_force(resolver), name);
 		mem_free(name);
 	}
+}
+
+static void take_turn(struct loop_defer *turn)
+{
+	struct resolver *resolver = LIST_ENTRY(turn, struct resolver, turn);
+	if (resolver->validation != VALIDATION_PROBED)
+		ask_held(resolver);
 }
 
 static void say_it_is_off(const char *why)
@@ -305,7 +333,10 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_options *
 	resolver->lenient = lenient;
 	resolver->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
 	list_init(&resolver->queries);
+	list_init(&resolver->held);
 	list_init(&resolver->asked);
+	resolver->asked_max = options->asked_max > 0 ? options->asked_max : DEFAULT_ASKED_MAX;
+	resolver->turn.run = take_turn;
 	loop_timer_init(&resolver->probe_timer, loop, probe, resolver);
 	resolver->validation = is_default ? VALIDATION_PROBED : VALIDATION_FIXED;
 	if (is_default)

@@ -18,6 +18,8 @@ struct resolver_options {
 	const char *trust_anchor_file;
 	const char *default_trust_anchor_file; /* instead of Debian's; NULL: Debian's */
 	uint32_t timeout_ms; /* per question, all attempts: 20,000 when 0 */
+	uint32_t
+		asked_max; /* questions that are with the servers at one time: 8192 when 0. The others wait for their turn, within their time */
 };
 struct resolver_answer {
 	enum err err; /* ERR_OK: an answer of some rcode; ERR_TIMEOUT, ERR_IO: none; ERR_SYNTAX: not a name */

@@ -224,17 +224,23 @@ static void cancelled_questions_are_not_answered(void **state)
 	buf_clear(&other.wire);
 }
 
-static void silent_servers_time_out(void **state)
+/* A socket that nobody reads. */
+static int silent_server(char *ret_text, size_t size)
 {
-	(void)state;
-	/* A socket that nobody reads. */
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof sa;
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&sa, &len), 0);
+	snprintf(ret_text, size, "127.0.0.1@%u", (unsigned)ntohs(sa.sin_port));
+	return fd;
+}
+
+static void silent_servers_time_out(void **state)
+{
+	(void)state;
 	char server[64];
-	snprintf(server, sizeof server, "127.0.0.1@%u", (unsigned)ntohs(sa.sin_port));
+	int fd = silent_server(server, sizeof server);
 	unsigned left = 2;
 	struct question question = { .loop = loop_new("test"), .left = &left };
 	question.resolver = new_resolver(question.loop, server, NULL, 100);
@@ -247,6 +253,71 @@ static void silent_servers_time_out(void **state)
 	assert_int_equal(other.answer.err, ERR_TIMEOUT);
 	resolver_free(question.resolver);
 	loop_free(question.loop);
+	close(fd);
+}
+
+/* Who goes away leaves his question with libunbound: there must be a bound to that, and whoever waits behind it gets his answer. */
+static void questions_wait_for_their_turn(void **state)
+{
+	(void)state;
+	need_knot();
+	enum { COUNT = 12, CANCELLED = 3 };
+	const char *server = knot_server();
+	struct loop *loop = loop_new("test");
+	struct resolver *resolver = resolver_new(
+		loop, &(struct resolver_options){ .server_count = 1, .servers = &server, .asked_max = 2 });
+	assert_non_null(resolver);
+	unsigned left = COUNT - CANCELLED;
+	struct question questions[COUNT];
+	for (size_t i = 0; i < COUNT; i++) {
+		questions[i] = (struct question){ .loop = loop, .resolver = resolver, .left = &left };
+		ask(&questions[i], i % 2 == 0 ? "mail.plain.test" : "missing.plain.test", DNS_TYPE_A);
+	}
+	/* One that is asked, two that wait. */
+	resolver_cancel(questions[0].query);
+	resolver_cancel(questions[5].query);
+	resolver_cancel(questions[11].query);
+	loop_run(loop);
+	for (size_t i = 0; i < COUNT; i++) {
+		bool is_cancelled = i == 0 || i == 5 || i == 11;
+		assert_int_equal(questions[i].answers, is_cancelled ? 0 : 1);
+		assert_int_equal(questions[i].answer.err, ERR_OK);
+		if (!is_cancelled)
+			assert_int_equal(
+				questions[i].answer.rcode, i % 2 == 0 ? DNS_RCODE_NOERROR : DNS_RCODE_NXDOMAIN);
+		buf_clear(&questions[i].wire);
+	}
+	resolver_free(resolver);
+	loop_free(loop);
+}
+
+/* Those that wait have no more time than the others, and may go when their resolver does. */
+static void waiting_questions_time_out(void **state)
+{
+	(void)state;
+	char server[64];
+	int fd = silent_server(server, sizeof server);
+	unsigned left = 3;
+	struct loop *loop = loop_new("test");
+	const char *servers = server;
+	struct resolver *resolver = resolver_new(loop,
+		&(struct resolver_options){ .server_count = 1,
+			.servers = &servers,
+			.default_trust_anchor_file = "/nonexistent",
+			.timeout_ms = 100,
+			.asked_max = 1 });
+	struct question questions[4];
+	for (size_t i = 0; i < 3; i++) {
+		questions[i] = (struct question){ .loop = loop, .resolver = resolver, .left = &left };
+		ask(&questions[i], "example.org", (uint16_t)(i == 0 ? DNS_TYPE_MX : DNS_TYPE_A));
+	}
+	loop_run(loop);
+	for (size_t i = 0; i < 3; i++)
+		assert_int_equal(questions[i].answer.err, ERR_TIMEOUT);
+	questions[3] = (struct question){ .loop = loop, .resolver = resolver };
+	ask(&questions[3], "example.org", DNS_TYPE_TXT);
+	resolver_free(resolver);
+	loop_free(loop);
 	close(fd);
 }
 
@@ -369,6 +440,8 @@ int main(void)
 		cmocka_unit_test(freeing_inside_an_answer),
 		cmocka_unit_test(cancelled_questions_are_not_answered),
 		cmocka_unit_test(silent_servers_time_out),
+		cmocka_unit_test(questions_wait_for_their_turn),
+		cmocka_unit_test(waiting_questions_time_out),
 		cmocka_unit_test(validation_by_default),
 		cmocka_unit_test(impossible_names_are_refused),
 		cmocka_unit_test(wrong_options_are_said),
