@@ -51,7 +51,8 @@ static void print_terms(const json_t *suspension, int64_t now_ms)
 	const json_t *until = json_object_get(suspension, "until_ms");
 	const char *reason = cli_text(json_object_get(suspension, "reason"));
 	if (json_is_integer(until))
-		printf("for %s, until %s", cli_duration(json_integer_value(until) - now_ms).text,
+		/* A moment has passed since it was said. */
+		printf("for %s, until %s", cli_duration(json_integer_value(until) - now_ms + 999).text,
 			cli_time(json_integer_value(until)).text);
 	else
 		printf("until it is resumed");

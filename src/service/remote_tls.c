@@ -92,6 +92,13 @@ static void write_tlsa(struct remote_tls *tls)
 	}
 }
 
+static const char *const sts_results[] = {
+	[STS_FINE] = NULL,
+	[STS_FETCH_ERROR] = "sts-policy-fetch-error",
+	[STS_POLICY_INVALID] = "sts-policy-invalid",
+	[STS_WEBPKI_INVALID] = "sts-webpki-invalid",
+};
+
 static void count_session(
 	struct remote *remote, const struct remote_tls_need *need, const char *result, const char *reason)
 {
@@ -101,6 +108,13 @@ static void count_session(
 		return;
 	bool is_tlsa = need->has_dane && tls->dane_asked && tls->dane != DANE_NOTHING;
 	bool is_sts = !is_tlsa && need->sts != NULL;
+	/* The domain has a policy that can't be had: it wants to know (RFC 8460 §4.3.2.2), whatever became of the session. */
+	const struct domain_route *route = remote->delivery != NULL ? remote->delivery->route : remote->route;
+	const char *problem = is_tlsa || is_sts || route == NULL ? NULL : sts_results[route->sts_problem];
+	if (problem != NULL && result == NULL) {
+		result = problem;
+		is_sts = true;
+	}
 	if (is_tlsa && tls->tlsa_text.len == 0)
 		write_tlsa(tls);
 	const struct sts_policy *sts = remote->delivery != NULL ? sts_of(remote->delivery->route) : NULL;

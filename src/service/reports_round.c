@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "crypto/hash.h"
+#include "store/bounce_store.h"
 #include "store/dmarc_store.h"
 #include "store/report_store.h"
 #include "store/tls_result_store.h"
@@ -15,7 +16,7 @@
 #define BATCH_DOMAINS 50u
 #define CHECK_EVERY_MS 60000
 #define RETRY_MS 3600000
-#define RECEIVED_KEEP_MS (400ll * 86400 * 1000) /* reports of others: somewhat more than a year */
+#define RECEIVED_KEEP_MS (400ll * 86400 * 1000) /* reports of others, bounces: somewhat more than a year */
 #define EXPIRE_BITES 10u
 #define KEEP_DAYS 2 /* a day's reports are tried for so long (RFC 8460 §5.4: 24 h) */
 
@@ -245,6 +246,8 @@ static enum err expire(struct store_job *job, struct db *db)
 	/* In bites; what is left goes next time. */
 	for (unsigned i = 0; i < EXPIRE_BITES && removed > 0 && err == ERR_OK; i++)
 		err = report_store_expire(db, before_ms, &removed);
+	if (err == ERR_OK)
+		err = bounce_store_expire(db, before_ms, &removed);
 	return err;
 }
 
