@@ -11,6 +11,7 @@
 /* After trouble the window stays as it is so long; as often as the trouble is there again where it was, twice as long. */
 #define GROW_AGAIN_FIRST_MS 10000
 #define GROW_AGAIN_DOUBLINGS_MAX 5u
+#define LEFT_LOOK_AHEAD 16u
 /* How many of those that wait a free connection may choose among: the work for each stays the same, however many there are. */
 #define LOOK_AHEAD 32u
 
@@ -22,6 +23,7 @@ struct destination_table *destination_table_new(void)
 	list_init(&table->at_hand);
 	list_init(&table->unserved);
 	list_init(&table->runnable);
+	list_init(&table->left);
 	list_init(&table->blocked);
 	list_init(&table->held_gates);
 	list_init(&table->held_by_time);
@@ -35,6 +37,7 @@ static void free_one(struct destination_table *table, struct destination *d)
 	destination_let_go(table, d);
 	destination_set_limiters(table, d, 0, NULL);
 	list_remove(&d->blocked_link);
+	list_remove(&d->left_link);
 	list_remove(&d->runnable_link);
 	table->count--;
 	mem_free((void *)(uintptr_t)d->key.ptr);
@@ -132,6 +135,7 @@ struct destination *destination_get(struct destination_table *table, struct view
 		list_init(&d->runnable_link);
 		list_init(&d->blocked_link);
 		list_init(&d->held_link);
+		list_init(&d->left_link);
 		for (size_t i = 0; i < DESTINATION_PRIORITIES; i++)
 			list_init(&d->waiting[i]);
 		list_init(&d->idle);
@@ -146,7 +150,8 @@ struct destination *destination_get(struct destination_table *table, struct view
 
 bool destination_release(struct destination_table *table, struct destination *destination)
 {
-	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0)
+	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0 ||
+		destination->left.any || destination->left.reading)
 		return false;
 	struct destination **at = slot(table, destination->key);
 	ASSERT(*at == destination);
@@ -327,6 +332,37 @@ void destination_idle_remove(struct destination_table *table, struct destination
 {
 	list_remove(connection);
 	destination_settle_place(table, destination);
+}
+
+void destination_set_left(
+	struct destination_table *table, struct destination *destination, const struct destination_left *left)
+{
+	destination->left = *left;
+	list_remove(&destination->left_link);
+	if (left->any)
+		list_append(&table->left, &destination->left_link);
+}
+
+struct destination *destination_next_left(struct destination_table *table, size_t waiting_max)
+{
+	for (size_t i = 0; i < LEFT_LOOK_AHEAD && !list_is_empty(&table->left); i++) {
+		struct list *first = list_take_first(&table->left);
+		list_append(&table->left, first);
+		struct destination *d = LIST_ENTRY(first, struct destination, left_link);
+		if (d->blocked_until_ms == 0 && d->waiting_count <= waiting_max)
+			return d;
+	}
+	return NULL;
+}
+
+void destination_forget_left(struct destination_table *table)
+{
+	struct list *first;
+	while ((first = list_take_first(&table->left)) != NULL) {
+		struct destination *d = LIST_ENTRY(first, struct destination, left_link);
+		d->left.any = false;
+		(void)destination_release(table, d);
+	}
 }
 
 struct destination *destination_next_runnable(struct destination_table *table, enum destination_leave leave)

@@ -44,6 +44,14 @@ struct destination {
 	int64_t blocked_until_ms; /* 0: not blocked */
 	uint64_t settings; /* the owner's: by which of his settings its limiters were set */
 	bool is_local; /* set by the owner before the first delivery: its connections are none on the network, and never too many */
+	/* What waits for it on disk, since memory is others', too: the first of it, as the owner reads the disk. */
+	struct destination_left {
+		bool any, reading; /* it is not forgotten */
+		int64_t due_ms;
+		uint64_t id;
+		uint32_t index;
+	} left;
+	struct list left_link; /* private */
 	struct list idle; /* connections of the owner's, ready for the next delivery: changed by the functions below */
 	size_t gate_count; /* private, as is what follows: its limiters */
 	struct destination_gate *gates[DESTINATION_LIMITERS_MAX];
@@ -115,6 +123,14 @@ void destination_hold_until(struct destination_table *table, struct destination 
 /* The limiter that suspends it now; NULL: none. */
 const struct limiter *destination_suspended(const struct destination *destination, int64_t now_ms);
 bool destination_is_under(const struct destination *destination, const struct limiter *limiter);
+
+/* Something of it is left on disk, from there on (or nothing any more: `any` false). */
+void destination_set_left(
+	struct destination_table *table, struct destination *destination, const struct destination_left *left);
+/* The next of those that have something left on disk, in turn, which are not blocked and have so few waiting; NULL: none among the next few. */
+struct destination *destination_next_left(struct destination_table *table, size_t waiting_max);
+/* All of what is left is going to be read by somebody. */
+void destination_forget_left(struct destination_table *table);
 
 enum destination_leave {
 	DESTINATION_MAY_NOT_OPEN, /* only those that need no new connection on the network */

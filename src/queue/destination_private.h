@@ -20,6 +20,7 @@ struct destination_table {
 	struct list at_hand; /* runnable without a new connection on the network */
 	struct list unserved; /* runnable, and has no connection yet */
 	struct list runnable; /* the other runnable ones */
+	struct list left; /* something of theirs is on disk */
 	struct list blocked; /* left alone after failures */
 	int64_t next_unblock_ms; /* none of those is due sooner */
 	struct list held_gates;

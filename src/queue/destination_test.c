@@ -605,6 +605,37 @@ static void one_among_many(void **state)
 	assert_int_equal(taken, 4999);
 }
 
+/* What is left on disk: asked for in turn, when few are waiting; as long as there is any the destination is remembered. */
+static void left_on_disk(void **state)
+{
+	(void)state;
+	struct destination *a = get("a", 5), *b = get("b", 5);
+	struct list deliveries[3];
+	assert_null(destination_next_left(table, 10));
+	destination_set_left(table, a, &(struct destination_left){ .any = true, .due_ms = 7 });
+	destination_set_left(table, b, &(struct destination_left){ .any = true });
+	for (size_t i = 0; i < 3; i++)
+		destination_add(table, a, &deliveries[i], 0);
+	assert_ptr_equal(destination_next_left(table, 3), a);
+	assert_ptr_equal(destination_next_left(table, 3), b);
+	assert_ptr_equal(destination_next_left(table, 2), b);
+	destination_failed(table, b, 0, 1000, MAX_MS);
+	assert_null(destination_next_left(table, 2));
+	destination_forget_failures(table);
+	assert_ptr_equal(destination_next_left(table, 2), b);
+	while (destination_take(table, a) != NULL)
+		continue;
+	assert_false(destination_release(table, a));
+	assert_int_equal(a->left.due_ms, 7);
+	destination_set_left(table, a, &(struct destination_left){ .reading = true });
+	assert_ptr_equal(destination_next_left(table, 2), b);
+	assert_false(destination_release(table, a));
+	a->left.reading = false;
+	assert_true(destination_release(table, a));
+	destination_forget_left(table);
+	assert_int_equal(destination_count(table), 0);
+}
+
 #define WITH_LIMITERS(name) cmocka_unit_test_setup_teardown(name, setup_limiters, teardown_limiters)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
@@ -620,6 +651,7 @@ int main(void)
 		CASE(passing_trouble),
 		CASE(by_priority),
 		CASE(fitting),
+		CASE(left_on_disk),
 		WITH_LIMITERS(held_to_connect),
 		WITH_LIMITERS(held_to_send),
 		WITH_LIMITERS(held_by_several),

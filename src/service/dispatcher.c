@@ -130,7 +130,7 @@ static void pump(struct dispatcher *d)
 	if (leave_to_open(d) != DESTINATION_MAY_OPEN && destination_wants_connection(d->destinations))
 		remote_quit_one_idle(d);
 	watch_patience(d);
-	if (d->more_on_disk && d->active_recipients < d->config->queue.active_recipients / 4 * 3)
+	if (dispatcher_may_load(d))
 		dispatcher_load_soon(d);
 }
 
@@ -204,7 +204,7 @@ void dispatcher_message_done(struct dispatcher *dispatcher, struct message *mess
 	if (message->passed_due_ms != INT64_MAX)
 		dispatcher_note_due(dispatcher, message->passed_due_ms);
 	message_free(message);
-	if (dispatcher->more_on_disk)
+	if (dispatcher_may_load(dispatcher))
 		dispatcher_pump_soon(dispatcher);
 }
 
@@ -225,7 +225,21 @@ void dispatcher_adopt(struct dispatcher *dispatcher, struct message *message)
 	dispatcher->active_messages++;
 	dispatcher->active_recipients += count;
 	message->pending = (uint32_t)count;
-	dispatcher_route(dispatcher, message);
+	struct queue_recipient **all = mem_alloc_array(count, sizeof(struct queue_recipient *));
+	for (size_t i = 0; i < count; i++)
+		all[i] = &message->envelope.recipients[i];
+	dispatcher_route(dispatcher, message, count, all);
+	mem_free(all);
+}
+
+void dispatcher_adopt_left(
+	struct dispatcher *dispatcher, struct message *message, size_t count, struct queue_recipient *const *recipients)
+{
+	message->pending += (uint32_t)count;
+	dispatcher->active_recipients += count;
+	for (size_t i = 0; i < count; i++)
+		message->left[recipients[i] - message->envelope.recipients] = false;
+	dispatcher_route(dispatcher, message, count, recipients);
 }
 
 static void take(struct loop_task *task)
@@ -245,7 +259,6 @@ static void take(struct loop_task *task)
 		leave_on_disk(d, message);
 		return;
 	}
-	message->only_where_short = after > limit;
 	struct memory_budget *budget = &d->server->body_memory;
 	if (message->content_loaded && atomic_load(&budget->used_bytes) > budget->limit_bytes / 2)
 		message_drop_content(message);
@@ -254,8 +267,8 @@ static void take(struct loop_task *task)
 
 void dispatcher_take(struct dispatcher *dispatcher, struct message *message)
 {
-	atomic_fetch_add_explicit(&dispatcher->server->totals.accepted, message->envelope.recipient_count,
-		memory_order_relaxed);
+	atomic_fetch_add_explicit(
+		&dispatcher->server->totals.accepted, message->envelope.recipient_count, memory_order_relaxed);
 	message->dispatcher = dispatcher;
 	message->task.run = take;
 	list_init(&message->task.link);
@@ -282,6 +295,7 @@ void dispatcher_forget_waiting(struct dispatcher *dispatcher)
 static void reload_suspended(struct dispatcher *d)
 {
 	dispatcher_forget_waiting(d);
+	destination_forget_left(d->destinations);
 	/* "Retry now" means now, also where the last tries found nobody. */
 	destination_forget_failures(d->destinations);
 	domain_routes_retry(d->routes);
@@ -334,6 +348,7 @@ static void configure_routes(struct dispatcher *d)
 static void apply_to_waiting(struct dispatcher *d)
 {
 	dispatcher_forget_waiting(d);
+	destination_forget_left(d->destinations);
 	configure_routes(d);
 	dispatcher_note_due(d, 0);
 }
@@ -374,6 +389,7 @@ static void begin_stop(struct loop_task *task)
 	loop_timer_clear(&d->patience_timer);
 	loop_timer_clear(&d->tidy_timer);
 	dispatcher_forget_waiting(d);
+	destination_forget_left(d->destinations);
 	remote_quit_idle(d);
 	streams_stop(d->server->streams);
 	check_stopped(d);

@@ -1,4 +1,8 @@
-/* Reading from the queue on disk what is due: a page at a time, in order of due times, never more than memory is allowed for. */
+/*
+ * Reading from the queue on disk what is due: a page at a time, in order of due times, never more than memory is allowed for. One destination may
+ * have as much waiting in memory as is free beside it: what is over is left on disk, noted at the destination, and read when that has less
+ * waiting, while reading goes on behind it. So a flood for one leaves room for all others.
+ */
 #include "service/dispatcher_private.h"
 
 #include "base/clock.h"
@@ -16,6 +20,7 @@
 struct load {
 	struct store_job job; /* first */
 	struct dispatcher *dispatcher;
+	struct destination *destination; /* what was left for it is read; NULL: reading goes on */
 	struct queue_position after, next;
 	int64_t until_ms;
 	size_t limit;
@@ -121,14 +126,100 @@ static bool has_row(const struct message *message, const struct queue_recipient 
 	return false;
 }
 
-/* Rows of a message that is active: those that are not in hand are read again when it is done. */
-static void note_passed_over(struct message *active, const struct queue_message *loaded)
+static struct queue_recipient *find_left(const struct message *message, const struct queue_recipient *row)
 {
+	for (size_t i = 0; message->left != NULL && i < message->envelope.recipient_count; i++)
+		if (message->left[i] && message->envelope.recipients[i].index == row->index)
+			return &message->envelope.recipients[i];
+	return NULL;
+}
+
+/* Rows of a message that is active: those that were left on disk are taken; others that are not in hand are read again when it is done. */
+static void take_rows(struct dispatcher *d, struct message *active, const struct queue_message *loaded)
+{
+	struct queue_recipient **left = mem_alloc_array(loaded->recipient_count, sizeof(struct queue_recipient *));
+	size_t count = 0;
 	for (size_t i = 0; i < loaded->recipient_count; i++) {
 		const struct queue_recipient *row = &loaded->recipients[i];
-		if (row->due_at_ms < active->passed_due_ms && !has_row(active, row))
-			active->passed_due_ms = row->due_at_ms;
+		if (!has_row(active, row)) {
+			if (row->due_at_ms < active->passed_due_ms)
+				active->passed_due_ms = row->due_at_ms;
+			continue;
+		}
+		struct queue_recipient *found = find_left(active, row);
+		if (found != NULL)
+			left[count++] = found;
 	}
+	if (count > 0)
+		dispatcher_adopt_left(d, active, count, left);
+	mem_free(left);
+}
+
+uint64_t dispatcher_room(const struct dispatcher *dispatcher)
+{
+	uint64_t limit = dispatcher->config->queue.active_recipients, used = dispatcher->active_recipients;
+	return used < limit ? limit - used : 0;
+}
+
+/* More of it is read when half of what it may have in memory has gone. */
+static struct destination *next_left(struct dispatcher *d)
+{
+	return destination_next_left(d->destinations, (size_t)(dispatcher_room(d) / 2));
+}
+
+bool dispatcher_may_load(struct dispatcher *dispatcher)
+{
+	struct dispatcher *d = dispatcher;
+	return !d->loading && dispatcher_room(d) > 0 && (d->more_on_disk || next_left(d) != NULL);
+}
+
+static struct destination_left left_at(struct queue_position at)
+{
+	return (struct destination_left){ .due_ms = at.due_at_ms, .id = at.message_id, .index = at.index };
+}
+
+static bool is_before(const struct destination_left *a, const struct destination_left *b)
+{
+	if (a->due_ms != b->due_ms)
+		return a->due_ms < b->due_ms;
+	return a->id != b->id ? a->id < b->id : a->index < b->index;
+}
+
+/* Reading from the cursor on comes by what is behind it anyway. */
+static bool is_behind_cursor(const struct dispatcher *d, const struct destination_left *at)
+{
+	struct destination_left cursor = left_at(d->cursor);
+	return is_before(&cursor, at);
+}
+
+static void note_left(struct dispatcher *d, struct destination *destination, struct destination_left at)
+{
+	if (is_behind_cursor(d, &at)) {
+		dispatcher_note_due(d, at.due_ms);
+		return;
+	}
+	at.any = true;
+	at.reading = destination->left.reading;
+	if (!destination->left.any || is_before(&at, &destination->left))
+		destination_set_left(d->destinations, destination, &at);
+}
+
+void delivery_leave(struct delivery *delivery)
+{
+	struct dispatcher *d = delivery->dispatcher;
+	struct message *message = delivery->message;
+	const struct queue_message *q = &message->envelope;
+	if (message->left == NULL) {
+		message->left = arena_alloc(&message->arena, q->recipient_count * sizeof *message->left);
+		ASSERT(message->left != NULL);
+	}
+	for (size_t i = 0; i < delivery->count; i++) {
+		const struct queue_recipient *r = delivery->recipients[i].recipient;
+		message->left[r - q->recipients] = true;
+		note_left(d, delivery->destination,
+			(struct destination_left){ .due_ms = r->due_at_ms, .id = q->id, .index = r->index });
+	}
+	delivery_free(delivery);
 }
 
 static struct message *make_message(struct dispatcher *d, const struct queue_message *loaded)
@@ -165,18 +256,60 @@ static void load_free(struct load *load)
 	mem_free(load);
 }
 
+/* It ended while the page was read: some of its rows may be due still, or left for the destination. */
+static void read_again(struct dispatcher *d, const struct load *load, const struct queue_message *loaded)
+{
+	const struct queue_recipient *first = &loaded->recipients[0];
+	if (load->destination == NULL)
+		dispatcher_note_due(d, first->due_at_ms);
+	else
+		note_left(d, load->destination,
+			left_at((struct queue_position){ first->due_at_ms, loaded->id, first->index }));
+}
+
 static void take_page(struct dispatcher *d, const struct load *load)
 {
 	for (size_t i = 0; i < load->count; i++) {
 		const struct queue_message *loaded = &load->messages[i];
 		struct message *active = dispatcher_find(d, loaded->id);
 		if (active != NULL)
-			note_passed_over(active, loaded);
+			take_rows(d, active, loaded);
 		else if (!finished_meanwhile(d, loaded->id))
 			dispatcher_adopt(d, make_message(d, loaded));
 		else
-			dispatcher_note_due(d, loaded->recipients[0].due_at_ms); /* some of its rows may be due still */
+			read_again(d, load, loaded);
 	}
+}
+
+/* Where reading goes on for everybody. */
+static void move_on(struct dispatcher *d, const struct load *load)
+{
+	d->started_once = true;
+	d->cursor = load->next;
+	d->more_on_disk = load->rows >= load->limit;
+	if (load->next_due_ms < d->next_due_wall_ms)
+		d->next_due_wall_ms = load->next_due_ms;
+	if (d->rewind_ms != INT64_MAX)
+		dispatcher_note_due(d, d->rewind_ms);
+}
+
+/* Behind this page there may be more of what was left for the destination. */
+static void move_on_left(struct dispatcher *d, const struct load *load)
+{
+	load->destination->left.reading = false;
+	if (load->rows >= load->limit)
+		note_left(d, load->destination, left_at(load->next));
+	(void)destination_release(d->destinations, load->destination);
+}
+
+static void page_failed(struct dispatcher *d, const struct load *load, const char *reason)
+{
+	LOG(LOG_LEVEL_ERROR, "queue-read-failed", LOG_CSTR("reason", reason));
+	d->next_due_wall_ms = clock_wall_ms() + RETRY_MS;
+	if (load->destination == NULL)
+		return;
+	load->destination->left.reading = false;
+	note_left(d, load->destination, left_at(load->after));
 }
 
 static void page_read(struct store_job *job)
@@ -184,29 +317,70 @@ static void page_read(struct store_job *job)
 	struct load *load = (struct load *)(void *)job;
 	struct dispatcher *d = load->dispatcher;
 	d->loading = false;
+	if (load->destination != NULL && d->stopping)
+		load->destination->left.reading = false;
 	if (d->stopping) {
 		load_free(load);
 		dispatcher_job_ended(d);
 		return;
 	}
 	if (job->err != ERR_OK) {
-		LOG(LOG_LEVEL_ERROR, "queue-read-failed", LOG_CSTR("reason", job->detail));
-		d->next_due_wall_ms = clock_wall_ms() + RETRY_MS;
+		page_failed(d, load, job->detail);
 	} else {
-		d->started_once = true;
-		d->cursor = load->next;
-		d->more_on_disk = load->rows >= load->limit;
-		if (load->next_due_ms < d->next_due_wall_ms)
-			d->next_due_wall_ms = load->next_due_ms;
-		if (d->rewind_ms != INT64_MAX)
-			dispatcher_note_due(d, d->rewind_ms);
+		if (load->destination == NULL)
+			move_on(d, load);
 		take_page(d, load);
+		if (load->destination != NULL)
+			move_on_left(d, load);
 	}
 	d->finished_count = 0;
 	load_free(load);
 	set_timer(d);
 	dispatcher_pump_soon(d);
 	dispatcher_job_ended(d);
+}
+
+static void start_load(
+	struct dispatcher *d, struct queue_position after, int64_t until_ms, struct destination *destination)
+{
+	uint64_t most = d->config->queue.active_recipients / 4 + 1;
+	struct load *load = mem_alloc(sizeof *load);
+	arena_init(&load->arena, PAGE_ARENA_BYTES);
+	load->dispatcher = d;
+	load->destination = destination;
+	load->after = after;
+	load->until_ms = until_ms;
+	load->limit = most < PAGE_ROWS ? (size_t)most : PAGE_ROWS;
+	load->job.run = read_page;
+	load->job.done = page_read;
+	d->loading = true;
+	d->finished_count = 0;
+	dispatcher_job_started(d);
+	store_read(d->server->store, d->loop, &load->job);
+}
+
+/* Where what was left begins, that one included. */
+static struct queue_position before_left(const struct destination_left *left)
+{
+	struct queue_position at = { left->due_ms, left->id, left->index };
+	if (at.index > 0)
+		at.index--;
+	else if (at.message_id > 0)
+		at = (struct queue_position){ left->due_ms, left->id - 1, UINT32_MAX };
+	return at;
+}
+
+static void load_left(struct dispatcher *d, struct destination *destination)
+{
+	struct queue_position after = before_left(&destination->left);
+	destination_set_left(d->destinations, destination, &(struct destination_left){ .reading = true });
+	start_load(d, after, d->cursor.due_at_ms, destination);
+}
+
+static void load_on(struct dispatcher *d, int64_t now_ms)
+{
+	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;
+	start_load(d, d->cursor, now_ms + (d->started_once ? 0 : DISPATCHER_HANDOVER_MS), NULL);
 }
 
 void dispatcher_load_now(void *dispatcher)
@@ -217,24 +391,18 @@ void dispatcher_load_now(void *dispatcher)
 	int64_t now_ms = clock_wall_ms();
 	/* A clock that went back: what becomes due now may stand before what was due then. */
 	rewind_to(d, now_ms + 1);
-	uint64_t limit = d->config->queue.active_recipients;
-	if (d->active_recipients >= limit) {
+	if (dispatcher_room(d) == 0) {
 		d->more_on_disk = true; /* pump() comes back here when there is room */
 		return;
 	}
-	struct load *load = mem_alloc(sizeof *load);
-	arena_init(&load->arena, PAGE_ARENA_BYTES);
-	load->dispatcher = d;
-	load->after = d->cursor;
-	load->until_ms = now_ms + (d->started_once ? 0 : DISPATCHER_HANDOVER_MS);
-	load->limit = limit - d->active_recipients < PAGE_ROWS ? (size_t)(limit - d->active_recipients) : PAGE_ROWS;
-	load->job.run = read_page;
-	load->job.done = page_read;
-	d->loading = true;
-	d->finished_count = 0;
-	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;
-	dispatcher_job_started(d);
-	store_read(d->server->store, d->loop, &load->job);
+	/* In turns: neither what was left nor what comes after it has to wait for all of the other. */
+	bool goes_on = d->more_on_disk || d->next_due_wall_ms <= now_ms;
+	struct destination *left = d->read_left_last && goes_on ? NULL : next_left(d);
+	d->read_left_last = left != NULL;
+	if (left != NULL)
+		load_left(d, left);
+	else
+		load_on(d, now_ms);
 }
 
 void dispatcher_load_soon(struct dispatcher *dispatcher)

@@ -5,7 +5,6 @@
 #include "service/streams.h"
 
 #define LOCAL_JOBS 16u
-#define SHORT_QUEUE_MAX 100u /* deliveries that wait for one destination */
 
 void delivery_defer_until(struct delivery *delivery, struct view reason, int64_t until_ms)
 {
@@ -15,12 +14,6 @@ void delivery_defer_until(struct delivery *delivery, struct view reason, int64_t
 	for (size_t i = 0; i < delivery->count; i++)
 		delivery->recipients[i].due_at_ms = clock_wall_ms() + (wait_ms > 0 ? wait_ms : 0);
 	dispatcher_settle(delivery);
-}
-
-static size_t short_queue(const struct dispatcher *d)
-{
-	size_t part = d->config->queue.active_recipients / 8;
-	return part < SHORT_QUEUE_MAX ? part : SHORT_QUEUE_MAX;
 }
 
 static struct limiter *limiter_named(struct dispatcher *d, const char *kind, struct view name, const char *at,
@@ -89,8 +82,8 @@ static void place_at(struct delivery *delivery, struct view key, uint32_t limit)
 		delivery->untried = true;
 		delivery_defer_until(delivery, view_from_cstr(suspended->reason), suspended->suspended_until_ms);
 		(void)destination_release(d->destinations, destination);
-	} else if (delivery->message->only_where_short && destination->waiting_count >= short_queue(d)) {
-		delivery_drop(delivery);
+	} else if (destination->waiting_count > dispatcher_room(d)) {
+		delivery_leave(delivery);
 	} else {
 		destination_add(d->destinations, destination, &delivery->link, delivery->way.priority);
 		dispatcher_pump_soon(d);

@@ -91,6 +91,7 @@ struct dispatcher {
 	struct queue_position cursor; /* what is due up to here was read */
 	int64_t rewind_ms; /* while a reading is under way: rows of this due time may have come too late for it; INT64_MAX: none */
 	bool more_on_disk; /* reading stopped at a limit */
+	bool read_left_last; /* reading what was left for a destination and reading on take turns */
 	bool loading;
 	bool started_once; /* the first reading takes what was being handed over, too */
 	size_t finished_count, finished_room;
@@ -122,6 +123,9 @@ void dispatcher_job_started(struct dispatcher *dispatcher);
 void dispatcher_job_ended(struct dispatcher *dispatcher);
 /* Makes the message active and routes it. It must not be active already. */
 void dispatcher_adopt(struct dispatcher *dispatcher, struct message *message);
+/* The same for recipients of an active message that were left on disk. */
+void dispatcher_adopt_left(struct dispatcher *dispatcher, struct message *message, size_t count,
+	struct queue_recipient *const *recipients);
 struct message *dispatcher_find(struct dispatcher *dispatcher, uint64_t message_id);
 /* `count` recipients of it are not the dispatcher's any more; frees the message when none is left. */
 void dispatcher_message_done(struct dispatcher *dispatcher, struct message *message, size_t count);
@@ -129,6 +133,12 @@ void dispatcher_message_done(struct dispatcher *dispatcher, struct message *mess
 void dispatcher_note_due(struct dispatcher *dispatcher, int64_t due_wall_ms);
 
 /* dispatcher_load.c */
+/* Memory that is not taken; deliveries that wait for one destination may be as many as that: so there is always some left for others. */
+uint64_t dispatcher_room(const struct dispatcher *dispatcher);
+/* Frees the delivery, whose destination has its share of the memory: its recipients wait on disk until that has less waiting. */
+void delivery_leave(struct delivery *delivery);
+/* Something may be read from disk now, and memory has room for it. */
+bool dispatcher_may_load(struct dispatcher *dispatcher);
 void dispatcher_note_finished(struct dispatcher *dispatcher, uint64_t message_id);
 void dispatcher_load_soon(struct dispatcher *dispatcher);
 void dispatcher_load_now(void *dispatcher);
@@ -145,8 +155,9 @@ void delivery_suspend(struct delivery *delivery, const struct suspension *suspen
 /* The two together: whether it was. */
 bool delivery_is_suspended(struct delivery *delivery, enum suspension_kind kind, struct view name);
 
-/* LIFE 8/10, dispatcher_route.c: splits the message's recipients into deliveries and queues them at their destinations. */
-void dispatcher_route(struct dispatcher *dispatcher, struct message *message);
+/* LIFE 8/10, dispatcher_route.c: splits these recipients of a message into deliveries and queues them at their destinations. */
+void dispatcher_route(struct dispatcher *dispatcher, struct message *message, size_t count,
+	struct queue_recipient *const *recipients);
 /* dispatcher_place.c: a delivery that is complete goes to its destination, waits for its domain's route first, or has its outcome at once. */
 void dispatcher_place(struct delivery *delivery);
 /* All its recipients stay on disk until then (monotonic): no try, unless it is their first. */
@@ -174,7 +185,8 @@ void delivery_set_all(struct delivery *delivery, enum outcome_kind outcome, stru
 void dispatcher_settle(struct delivery *delivery);
 /* DELIVERBY, mode R (RFC 2852 §4.1.4.1): it must not be delivered any more. */
 bool delivery_time_is_up(const struct queue_recipient *recipient, int64_t now_ms);
-#define DELIVERY_TIME_IS_UP "554 5.4.7 Delivery time expired"
+/* The outcome of all its recipients then. */
+void delivery_fail_for_time(struct delivery *delivery);
 void dispatcher_settle_retry(void *dispatcher);
 /* Stopping: outcomes that can't be written are given up; the deliveries will be repeated. */
 void dispatcher_settle_drop(struct dispatcher *dispatcher);

@@ -166,16 +166,12 @@ static void route_outcome(
 	dispatcher_settle(delivery);
 }
 
-/* What was the matter until then stays with it. */
 static void route_late(struct routing *routing, struct queue_recipient *recipient)
 {
-	struct buf reply = { 0 };
-	struct view last = view_sub(recipient->last_reply, 0, 700);
-	enum err err = buf_append_format(
-		&reply, "%s%s%.*s", DELIVERY_TIME_IS_UP, last.len > 0 ? ": " : "", VIEW_ARG(last));
-	ASSERT(err == ERR_OK);
-	route_outcome(routing, recipient, OUTCOME_FAILED, buf_view(&reply));
-	buf_clear(&reply);
+	struct delivery *delivery = delivery_new(routing->dispatcher, routing->message, &no_way);
+	delivery_add(delivery, recipient, recipient->address, VIEW_NONE);
+	delivery_fail_for_time(delivery);
+	dispatcher_settle(delivery);
 }
 
 /* An alias with several targets took the mailbox's place: they get rows of their own, which come back from disk. Those that
@@ -221,6 +217,8 @@ struct local_routing {
 	struct dispatcher *dispatcher;
 	struct message *message;
 	struct config *config;
+	size_t recipient_count; /* all that are routed, the local ones among them */
+	struct queue_recipient **recipients;
 	struct arena arena;
 	struct directory_options options;
 	size_t count;
@@ -317,15 +315,16 @@ static bool is_local(struct dispatcher *d, const struct queue_recipient *recipie
 	return domains_contain(d->server->domains, domain);
 }
 
-static void route_all(struct dispatcher *d, struct message *message, struct local_routing *local)
+static void route_all(struct dispatcher *d, struct message *message, size_t count,
+	struct queue_recipient *const *recipients, struct local_routing *local)
 {
 	struct routing routing = { .dispatcher = d, .message = message };
 	struct delivery *returned = NULL; /* all in one: their sender gets one report */
 	size_t asked = 0;
 	int64_t now_ms = clock_wall_ms();
 	message->users++; /* while it is split */
-	for (size_t i = 0; i < message->envelope.recipient_count; i++) {
-		struct queue_recipient *r = &message->envelope.recipients[i];
+	for (size_t i = 0; i < count; i++) {
+		struct queue_recipient *r = recipients[i];
 		if ((r->flags & QUEUE_RETURN) != 0) {
 			if (returned == NULL)
 				returned = delivery_new(d, message, &no_way);
@@ -359,17 +358,18 @@ static void all_found(struct store_job *job)
 	struct message *message = l->message;
 	message->users--;
 	if (!d->stopping)
-		route_all(d, message, l);
+		route_all(d, message, l->recipient_count, l->recipients, l);
 	else
-		dispatcher_message_done(d, message, message->pending);
+		dispatcher_message_done(d, message, l->recipient_count);
 	arena_clear(&l->arena);
 	config_unref(l->config);
+	mem_free(l->recipients);
 	mem_free(l);
 	dispatcher_job_ended(d);
 }
 
-static void ask_directory(
-	struct dispatcher *dispatcher, struct message *message, size_t count, struct queue_recipient *const *recipients)
+static void ask_directory(struct dispatcher *dispatcher, struct message *message, size_t recipient_count,
+	struct queue_recipient *const *recipients, size_t count, struct queue_recipient *const *local)
 {
 	struct local_routing *l = mem_alloc(sizeof *l + count * sizeof l->questions[0]);
 	l->dispatcher = dispatcher;
@@ -378,9 +378,12 @@ static void ask_directory(
 	l->options.delimiter = view_from_cstr(l->config->recipient_delimiter);
 	l->options.postmaster = view_from_cstr(l->config->postmaster);
 	arena_init(&l->arena, FOUND_ARENA_BYTES);
+	l->recipient_count = recipient_count;
+	l->recipients = mem_alloc_array(recipient_count, sizeof(struct queue_recipient *));
+	memcpy(l->recipients, recipients, recipient_count * sizeof(struct queue_recipient *));
 	l->count = count;
 	for (size_t i = 0; i < count; i++)
-		l->questions[i].recipient = recipients[i];
+		l->questions[i].recipient = local[i];
 	l->job.run = find_all;
 	l->job.done = all_found;
 	message->users++;
@@ -388,18 +391,18 @@ static void ask_directory(
 	store_read(dispatcher->server->store, dispatcher->loop, &l->job);
 }
 
-void dispatcher_route(struct dispatcher *dispatcher, struct message *message)
+void dispatcher_route(
+	struct dispatcher *dispatcher, struct message *message, size_t count, struct queue_recipient *const *recipients)
 {
 	/* Asked once for each: the list of our domains may be replaced meanwhile. */
-	const struct queue_message *q = &message->envelope;
-	struct queue_recipient **local = mem_alloc_array(q->recipient_count, sizeof(struct queue_recipient *));
-	size_t count = 0;
-	for (size_t i = 0; i < q->recipient_count; i++)
-		if ((q->recipients[i].flags & QUEUE_RETURN) == 0 && is_local(dispatcher, &q->recipients[i]))
-			local[count++] = &q->recipients[i];
-	if (count > 0)
-		ask_directory(dispatcher, message, count, local);
+	struct queue_recipient **local = mem_alloc_array(count, sizeof(struct queue_recipient *));
+	size_t local_count = 0;
+	for (size_t i = 0; i < count; i++)
+		if ((recipients[i]->flags & QUEUE_RETURN) == 0 && is_local(dispatcher, recipients[i]))
+			local[local_count++] = recipients[i];
+	if (local_count > 0)
+		ask_directory(dispatcher, message, count, recipients, local_count, local);
 	else
-		route_all(dispatcher, message, NULL);
+		route_all(dispatcher, message, count, recipients, NULL);
 	mem_free(local);
 }

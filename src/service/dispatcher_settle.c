@@ -48,14 +48,22 @@ bool delivery_time_is_up(const struct queue_recipient *recipient, int64_t now_ms
 }
 
 /* What was the matter until then stays with it. */
-static void fail_for_time(struct delivery *delivery, struct delivery_recipient *r)
+static void fail_for_time(struct delivery *delivery, struct delivery_recipient *r, struct view why)
 {
 	struct buf reply = { 0 };
-	enum err err = buf_append_format(&reply, "%s: %.*s", DELIVERY_TIME_IS_UP, VIEW_ARG(view_sub(r->reply, 0, 700)));
+	enum err err = buf_append_format(&reply, "554 5.4.7 Delivery time expired%s%.*s", why.len > 0 ? ": " : "",
+		VIEW_ARG(view_sub(why, 0, 700)));
 	ASSERT(err == ERR_OK);
+	r->outcome = OUTCOME_FAILED;
 	r->reply = delivery_keep(delivery, buf_view(&reply));
 	r->host = VIEW_NONE; /* not what the host said */
 	buf_clear(&reply);
+}
+
+void delivery_fail_for_time(struct delivery *delivery)
+{
+	for (size_t i = 0; i < delivery->count; i++)
+		fail_for_time(delivery, &delivery->recipients[i], delivery->recipients[i].recipient->last_reply);
 }
 
 /* A deferral becomes a failure when its time is up; else it gets its next due time. */
@@ -70,7 +78,7 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 	if (decision.expired) {
 		r->outcome = OUTCOME_FAILED;
 		if (decision.time_is_up)
-			fail_for_time(delivery, r);
+			fail_for_time(delivery, r, r->reply);
 		return;
 	}
 	/* When a suspension ends, what waited for it is tried, however long it would have waited by itself. */

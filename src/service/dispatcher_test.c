@@ -329,6 +329,34 @@ static void slow_destination_delays_no_others(void **state)
 	assert_int_equal(atomic_load(&peer.messages), 40);
 }
 
+/* A flood on disk for a destination that takes nothing: what comes behind it in the queue goes out all the same, also the other recipients of the
+ * flood's own messages. Nothing of the flood is lost, or sent twice. */
+static void flood_on_disk_delays_no_others(void **state)
+{
+	(void)state;
+	testing_server_close(&t);
+	testing_peer_stop(&peer);
+	open_server("active_recipients = 20");
+	atomic_store(&peer.holds, true);
+	testing_submit_many(&t, &(struct testing_mail){ .from = "", .to = "x@far.example" }, 150);
+	testing_submit_many(&t, &(struct testing_mail){ .from = "", .to = "y@far.example joe@here.example" }, 50);
+	testing_submit_many(&t, &(struct testing_mail){ .from = "", .to = "ann@here.example" }, 10);
+	testing_server_reopen(&t);
+	testing_server_start_dispatcher(&t);
+	testing_wait_count(&t, COUNT_RECIPIENTS, 200);
+	assert_int_equal(testing_mailbox(&t, "joe", NULL), 50);
+	assert_int_equal(testing_mailbox(&t, "ann", NULL), 10);
+	assert_int_equal(atomic_load(&peer.messages), 0);
+	/* What is new goes out, too. */
+	testing_submit(&t, &(struct testing_mail){ .from = "", .to = "joe@here.example x@far.example" });
+	testing_wait_count(&t, COUNT_RECIPIENTS, 201);
+	assert_int_equal(testing_mailbox(&t, "joe", NULL), 51);
+	dispatcher_reload_queue(t.server.dispatcher);
+	atomic_store(&peer.holds, false);
+	testing_wait_queue_empty(&t);
+	assert_int_equal(atomic_load(&peer.recipients), 201);
+}
+
 /* An operator's change makes the dispatcher forget what waits and read it again: nothing is lost, nothing done twice. */
 static void queue_is_read_again(void **state)
 {
@@ -453,6 +481,51 @@ static void wait_expired(void **state)
 	mend_joe();
 }
 
+static int64_t deliver_by_ms;
+
+/* Mode R of DELIVERBY. */
+static enum err set_deliver_by(struct db *db, const void *arg)
+{
+	(void)arg;
+	struct db_statement *s = db_prepare(db, "UPDATE recipient SET deliver_by_ms = $1, flags = $2");
+	if (s == NULL)
+		return ERR_IO;
+	db_bind_int(s, 1, deliver_by_ms);
+	db_bind_int(s, 2, QUEUE_BY_RETURN);
+	return db_run(s, NULL);
+}
+
+/* Tried until then, and not longer; not at all when it has passed before. */
+static void returned_when_time_is_up(void **state)
+{
+	(void)state;
+	break_joe();
+	testing_submit(&t, &(struct testing_mail){ .from = "ann@here.example", .to = "joe@here.example" });
+	deliver_by_ms = clock_wall_ms() + 1500;
+	testing_write(&t, set_deliver_by, NULL);
+	testing_server_reopen(&t);
+	testing_server_start_dispatcher(&t);
+	testing_wait_queue_empty(&t);
+	assert_true(clock_wall_ms() >= deliver_by_ms);
+	struct buf got = { 0 };
+	assert_int_equal(testing_mailbox(&t, "ann", &got), 1);
+	assert_non_null(strstr(buf_cstr(&got), "Action: failed"));
+	assert_non_null(strstr(buf_cstr(&got), "Status: 5.4.7"));
+	assert_non_null(strstr(buf_cstr(&got), "no folder"));
+	mend_joe();
+	testing_server_reopen(&t);
+	testing_submit(
+		&t, &(struct testing_mail){ .from = "ann@here.example", .to = "joe@here.example x@far.example" });
+	testing_write(&t, set_deliver_by, NULL);
+	testing_server_reopen(&t);
+	testing_server_start_dispatcher(&t);
+	testing_wait_queue_empty(&t);
+	assert_int_equal(testing_mailbox(&t, "joe", NULL), 0);
+	assert_int_equal(atomic_load(&peer.messages), 0);
+	assert_in_range(testing_mailbox(&t, "ann", NULL), 2, 3);
+	buf_clear(&got);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -469,6 +542,7 @@ int main(void)
 		CASE(due_while_others_are_under_way),
 		CASE(more_than_memory_holds),
 		CASE(slow_destination_delays_no_others),
+		CASE(flood_on_disk_delays_no_others),
 		CASE(queue_is_read_again),
 		CASE(stopped_and_started),
 		CASE(peer_closes_early),
@@ -476,6 +550,7 @@ int main(void)
 		CASE(many_refusals),
 		CASE(held_and_released),
 		CASE(wait_expired),
+		CASE(returned_when_time_is_up),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ struct message {
 	uint64_t *recipient_hashes; /* of their addresses */
 	uint32_t pending; /* recipients not settled yet, as far as this object knows (dispatcher) */
 	uint32_t users; /* deliveries that hold it (dispatcher) */
-	bool only_where_short; /* memory is short: where many wait already it stays on disk (dispatcher) */
+	bool *left; /* by recipient: it waits on disk while the message is active; NULL: none (dispatcher) */
 	int64_t passed_due_ms; /* earliest due time of its rows on disk that nobody here has in hand; INT64_MAX: none (dispatcher) */
 };
 

@@ -160,7 +160,7 @@ static void begin(struct remote *remote)
 	struct dispatcher *d = remote->dispatcher;
 	/* All of its recipients have the same time. */
 	if (delivery_time_is_up(remote->delivery->recipients[0].recipient, clock_wall_ms())) {
-		delivery_set_all(remote->delivery, OUTCOME_FAILED, VIEW(DELIVERY_TIME_IS_UP), VIEW_NONE);
+		delivery_fail_for_time(remote->delivery);
 		remote_settle(remote);
 		remote_ready(remote);
 		return;
