@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """DKIM signatures made and verified per second of CPU: ours beside OpenSSL's raw cost (bench/dkim_bench.c) and beside python3-dkim, in one run.
 
-usage: bench/dkim.py --build FOLDER [--rounds N]
+usage: bench/dkim_compare.py --build FOLDER [--rounds N]
 
 RSA-2048 over a message of 4 KiB. At the end one line per ratio: dkim-… ours divided by OpenSSL's, dkim-…-python ours divided by python3-dkim's.
 """
 import argparse
+import base64
 import os
 import re
 import subprocess
@@ -30,7 +31,6 @@ def python_rates(seconds):
     import dkim
     key = subprocess.run(["openssl", "genrsa", "-traditional", "2048"], check=True, capture_output=True).stdout
     public = subprocess.run(["openssl", "rsa", "-pubout", "-outform", "DER"], input=key, check=True, capture_output=True).stdout
-    import base64
     record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
 
     def sign():
