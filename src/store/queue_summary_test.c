@@ -179,7 +179,8 @@ static void by_several_threads(void **state)
 		"INSERT INTO recipient WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 149999)"
 		" SELECT CASE WHEN i < 300 THEN (i / 3 + 1) * 1000000007 ELSE 6963200000000000000 + i / 3 END, i % 3, "
 		"i % 7 = 0, 0, "
-		"i % 5, 0, 0, 0, 10, 'u@d' || (i % 1000) || '.example', '', '', '451 reason ' || CASE i % 4 WHEN 0 THEN "
+		"i % 5, 0, 0, 0, 10, 'u@d' || (i % 1000) || '.example', '', '', '451 reason ' || CASE i % 4 WHEN 0 "
+		"THEN "
 		"'one' ELSE "
 		"'other' END, '', 0, 0, '', '', 0, 0, 0 FROM n;"));
 	struct queue_tally *one = read_all(&(struct queue_filter){ 0 }, 30000),
