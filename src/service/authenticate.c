@@ -362,6 +362,12 @@ struct intake_tap *authenticate_tap(struct authenticate *a)
 	return &a->tap;
 }
 
+size_t authenticate_memory_bytes(const struct authenticate *a)
+{
+	return (a->verifier != NULL ? dkim_verifier_memory_bytes(a->verifier) : 0) +
+		(a->arc != NULL ? arc_verifier_memory_bytes(a->arc) : 0);
+}
+
 void authenticate_finish(struct authenticate *a, void (*done)(void *owner), void *owner)
 {
 	ASSERT(a->done == NULL && a->verifier != NULL);

@@ -75,6 +75,8 @@ struct authenticate *authenticate_new(const struct authenticate_options *options
 /* Cancels what is open. NULL is fine. */
 void authenticate_free(struct authenticate *authenticate);
 struct intake_tap *authenticate_tap(struct authenticate *authenticate);
+/* What is kept of the header section once it was looked at. */
+size_t authenticate_memory_bytes(const struct authenticate *authenticate);
 /* Behind the end of the body: done() is called once, now or later from the loop, unless the object is freed first. */
 void authenticate_finish(struct authenticate *authenticate, void (*done)(void *owner), void *owner);
 /* The session's iprev is finished. */

@@ -5,6 +5,7 @@
  */
 #include "base/mem.h"
 #include "mailauth/auth_results.h"
+#include "service/authenticate.h"
 #include "service/smtp_in_private.h"
 
 /* Every session may hold this much of a header section; more counts as body memory. */
@@ -96,6 +97,18 @@ static bool has_odd_bytes(const struct smtp_in *session)
 	return scan.has_nul || scan.has_bare_cr || scan.has_bare_lf;
 }
 
+/* The section is stored. Its verifiers keep a part of it, in a long chain most of it, until the transaction ends. */
+static void keep_budget(struct smtp_in *session)
+{
+	struct smtp_in_header *h = &session->header;
+	size_t kept = session->authenticate != NULL ? authenticate_memory_bytes(session->authenticate) : 0;
+	kept -= kept < HEADER_FREE_BYTES ? kept : HEADER_FREE_BYTES;
+	if (kept >= h->budget_bytes)
+		return;
+	memory_budget_give(&session->server->body_memory, h->budget_bytes - kept);
+	h->budget_bytes = kept;
+}
+
 static void close_header(struct smtp_in *session, bool is_whole)
 {
 	struct smtp_in_header *h = &session->header;
@@ -118,9 +131,7 @@ static void close_header(struct smtp_in *session, bool is_whole)
 		intake_body_append(session->body, header.kept);
 	buf_clear(&kept);
 	buf_clear(&h->bytes);
-	if (h->budget_bytes > 0)
-		memory_budget_give(&session->server->body_memory, h->budget_bytes);
-	h->budget_bytes = 0;
+	keep_budget(session);
 }
 
 static bool has_room(struct smtp_in *session, size_t more)

@@ -259,6 +259,37 @@ def test_binary_messages_can_not_hide_forged_results(verifying, sender):
         assert len(fields) == 1, (number, head)
 
 
+# --- memory ---
+
+def test_what_verifiers_keep_counts_as_memory(make_postrider, sender):
+    """A chain of fifty sets with long results is kept until the end of the message: strangers share body_memory for it."""
+    server = make_postrider(domain=f"room-{tag()}.example", accounts={"joe": "joe"}, config={
+        "authentication": {"enabled": True}, "limits": {"body_memory": "1M", "inline_body": "64KiB"}})
+    chain = "".join(
+        f"ARC-Seal: i={i}; a=rsa-sha256; cv={'pass' if i > 1 else 'none'}; d={sender.domain}; s=s; b=AAAA\r\n"
+        f"ARC-Message-Signature: i={i}; a=rsa-sha256; d={sender.domain}; s=s; h=From; bh={'A' * 43}=; b=AAAA\r\n"
+        f"ARC-Authentication-Results: i={i}; x.example; dmarc=pass{' (xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx)' * 118}\r\n" for i in range(50, 0, -1))
+    text = sender.letter("joe", "room", more=chain, body="x" * 70 + "\r\n") + (b"y" * 70 + b"\r\n") * 5000
+    text = chain.encode() + sender.key.sign(text[text.index(b"From: Bob"):], sender.domain)
+
+    def whole():
+        with sender.client(server) as client:
+            return client.deliver(f"bob@{sender.domain}", f"joe@{server.domain}", text)
+
+    assert whole().startswith("250")
+    open_ones = []
+    for _ in range(5):
+        client = sender.client(server)
+        client.envelope(f"bob@{sender.domain}", f"joe@{server.domain}")
+        client.expect(354, "DATA")
+        client.send(text)
+        open_ones.append(client)
+    base.wait_for(lambda: whole().startswith("452 4.3.1"), "memory to be short")
+    for client in open_ones:
+        client.close()
+    base.wait_for(lambda: whole().startswith("250"), "memory to be there again")
+
+
 # --- sealed as sent ---
 
 def take_keys(server, dns, records):
