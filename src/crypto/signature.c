@@ -242,6 +242,8 @@ static OSSL_PARAM number_parameter(const char *name, struct view big_endian, uin
 	return OSSL_PARAM_construct_BN(name, space, big_endian.len);
 }
 
+#define RSA_EXPONENT_MAX_BYTES 4u
+
 enum err signature_public_read_der(struct view der, struct signature_public **ret)
 {
 	struct rsa_numbers rsa;
@@ -250,12 +252,13 @@ enum err signature_public_read_der(struct view der, struct signature_public **re
 		return err;
 	if (rsa.modulus.len < SIGNATURE_RSA_MIN_BITS / 8 || rsa.modulus.len > SIGNATURE_RSA_MAX_BITS / 8)
 		return err_set(ERR_UNSUPPORTED, "the RSA key has %zu bytes", rsa.modulus.len);
-	if (rsa.exponent.len > 8)
+	/* Everybody's is 65537 or less. The work grows with it, and a stranger chooses it. */
+	if (rsa.exponent.len > RSA_EXPONENT_MAX_BYTES)
 		return err_set(ERR_UNSUPPORTED, "the RSA key's exponent has %zu bytes", rsa.exponent.len);
 	if (rsa.modulus.ptr[rsa.modulus.len - 1] % 2 == 0 || rsa.exponent.ptr[rsa.exponent.len - 1] % 2 == 0 ||
 		(rsa.exponent.len == 1 && rsa.exponent.ptr[0] < 3))
 		return err_set(ERR_SYNTAX, "the numbers of the RSA key can't be");
-	uint8_t modulus[SIGNATURE_RSA_MAX_BITS / 8], exponent[8];
+	uint8_t modulus[SIGNATURE_RSA_MAX_BITS / 8], exponent[RSA_EXPONENT_MAX_BYTES];
 	OSSL_PARAM parameters[] = { number_parameter(OSSL_PKEY_PARAM_RSA_N, rsa.modulus, modulus),
 		number_parameter(OSSL_PKEY_PARAM_RSA_E, rsa.exponent, exponent), OSSL_PARAM_construct_end() };
 	EVP_PKEY *pkey = NULL;

@@ -38,7 +38,7 @@ enum err signature_private_public(const struct signature_private *key, struct bu
 void signature_private_free(struct signature_private *key);
 
 /* RSA from DER, strictly: SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) or RSAPublicKey (RFC 8017 A.1.1), nothing behind it. ERR_SYNTAX;
- * ERR_UNSUPPORTED for another algorithm, another size, or an exponent above 64 bits (which only makes verifying slow). */
+ * ERR_UNSUPPORTED for another algorithm, another size, or an exponent above 32 bits (which only makes verifying slow). */
 enum err signature_public_read_der(struct view der, struct signature_public **ret) MUST_CHECK;
 /* Ed25519 from its 32 bytes. ERR_SYNTAX for another length. */
 enum err signature_public_read_raw(struct view bytes, struct signature_public **ret) MUST_CHECK;

@@ -269,7 +269,7 @@ static void der_of_other_forms(void **state)
 	assert_int_equal(signature_public_bits(key), 1024);
 	assert_true(signature_matches(key, digest, view_of(signature, signature_len)));
 	signature_public_free(key);
-	/* 504 bits, and an exponent of nine bytes. */
+	/* 504 bits, and an exponent of nine bytes, and one of five. */
 	uint8_t small[128];
 	size_t n = unhex("3046023f", small);
 	memset(small + n, 0x7f, 63);
@@ -279,6 +279,10 @@ static void der_of_other_forms(void **state)
 	n = unhex("304d0240", small);
 	memset(small + n, 0x7f, 64);
 	n += 64 + unhex("0209010000000000000001", small + n + 64);
+	assert_int_equal(signature_public_read_der(view_of(small, n), &key), ERR_UNSUPPORTED);
+	n = unhex("30490240", small);
+	memset(small + n, 0x7f, 64);
+	n += 64 + unhex("02050100000001", small + n + 64);
 	assert_int_equal(signature_public_read_der(view_of(small, n), &key), ERR_UNSUPPORTED);
 	assert_null(key);
 }

@@ -21,13 +21,15 @@
 #define DKIM_SIGNATURES_DEFAULT 10u
 #define DKIM_SIGNATURES_MAX 32u
 #define DKIM_RSA_MIN_BITS 1024u /* RFC 8301 §3.2 */
+#define DKIM_RSA_MAX_BITS                                                                                              \
+	4096u /* the same asks verifiers for no more, and a longer one takes milliseconds of a loop for each signature */
 #define DKIM_CLOCK_SKEW_S 300u
 
 enum dkim_result { /* RFC 8601 §2.7.1 */
 	DKIM_PASS,
 	DKIM_FAIL, /* the body or the header fields are not what was signed */
 	DKIM_NEUTRAL, /* the signature field is malformed */
-	DKIM_POLICY, /* valid or not, we don't accept such a signature: a short key, an unsigned part */
+	DKIM_POLICY, /* valid or not, we don't accept such a signature: a short or very long key, an unsigned part */
 	DKIM_TEMPERROR, /* no answer from DNS */
 	DKIM_PERMERROR, /* no usable key, expired, an algorithm that is not (or no longer) one, From not signed … */
 };

@@ -64,6 +64,8 @@ static struct dkim_judgement check_key(
 		return (struct dkim_judgement){ DKIM_PERMERROR, wrong };
 	if (kind == SIGNATURE_RSA && signature_public_bits(key->key) < options->rsa_min_bits)
 		return (struct dkim_judgement){ DKIM_POLICY, "the key is too short" };
+	if (kind == SIGNATURE_RSA && signature_public_bits(key->key) > DKIM_RSA_MAX_BITS)
+		return (struct dkim_judgement){ DKIM_POLICY, "the key is too long" };
 	return DKIM_FINE;
 }
 

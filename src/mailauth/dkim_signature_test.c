@@ -387,10 +387,33 @@ static void options_decide(void **state)
 	buf_clear(&message);
 }
 
+/* A stranger's key must not be able to hold up the loop. */
+static void very_long_keys_are_not_used(void **state)
+{
+	(void)state;
+	struct signature_private *key = NULL;
+	struct buf message = { 0 }, record = { 0 };
+	assert_int_equal(signature_generate(SIGNATURE_RSA, DKIM_RSA_MAX_BITS + 8, &key), ERR_OK);
+	assert_int_equal(dkim_record_format(key, 0, &record), ERR_OK);
+	sign_by_hand("DKIM-Signature: v=1; a=rsa-sha256; d=example.com; s=mail; " FROM BACK, MESSAGE_FIELDS,
+		MESSAGE_BODY, key, &message);
+	const struct dkim_verify_options options = { .now_s = NOW_S };
+	const struct testing_record published_one = { "mail._domainkey.example.com", buf_cstr(&record) };
+	struct dkim_verifier *v = testing_verify(&options, buf_view(&message), 0, &published_one, 1);
+	struct dkim_signature got;
+	assert_true(dkim_verifier_result(v, 0, &got));
+	check_result("4104 bits", &got, DKIM_POLICY, "the key is too long");
+	dkim_verifier_free(v);
+	signature_private_free(key);
+	buf_clear(&message);
+	buf_clear(&record);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(signature_cases),
+		cmocka_unit_test(very_long_keys_are_not_used),
 		cmocka_unit_test(options_decide),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
