@@ -158,7 +158,7 @@ def test_store_of_a_newer_version_is_refused(make_postrider):
             versioned = [t for t in tables if t in ("schema", "schema_version", "migration", "migrations", "meta")]
             if versioned:
                 column = [r[1] for r in db.execute(f"PRAGMA table_info({versioned[0]})") if "version" in r[1] or r[1] == "number"]
-                db.execute(f"UPDATE {versioned[0]} SET {column[0]} = 999999")
+                db.execute(f"UPDATE {versioned[0]} SET {column[0]} = 999999 WHERE {column[0]} = (SELECT MAX({column[0]}) FROM {versioned[0]})")
             else:
                 db.execute("PRAGMA user_version = 999999")
         db.close()

@@ -116,7 +116,7 @@ zone:
     def replace(self, old, *records, zone="example."):
         """Removes every record of the name `old`, then adds."""
         with self.lock:
-            self.records[zone] = [r for block in self.records[zone] for r in block.split("\n") if r.split()[0] != old]
+            self.records[zone] = [r for block in self.records[zone] for r in block.split("\n") if r.split()[:1] != [old]]
         self.add(*records, zone=zone)
 
     def stop(self):
