@@ -75,7 +75,9 @@ struct view return_path_for(const struct delivery *delivery, struct buf *out)
 	enum err err = ERR_UNSUPPORTED;
 	if (own.len == 0)
 		return own;
-	if (signed_stream(config, delivery->recipients[0].recipient) != NULL)
+	/* The address is one of a mailbox here: what a stranger is called where he writes from is none of ours. */
+	bool is_own = domains_contain(delivery->dispatcher->server->domains, domain_of(own));
+	if (is_own && signed_stream(config, delivery->recipients[0].recipient) != NULL)
 		err = sign(delivery, out);
 	else if (config->forwarding.srs && is_forwarded(delivery))
 		err = forward(delivery, out);

@@ -83,6 +83,20 @@ def test_a_bounce_to_a_forwarding_address_of_ours_is_verified_and_goes_on(make_p
     assert b"Authentication-Results: " in near.messages[0].data
 
 
+@pytest.mark.parametrize("configured", [False, True])
+def test_a_strangers_return_address_is_not_signed_as_one_of_ours(make_postrider, make_peer, make_domain, configured):
+    """What is forwarded may belong to a stream with signed bounces: its sender's name is not one of a mailbox here."""
+    far, near = make_peer(), make_peer()
+    far_domain, near_domain = make_domain("far", far), make_domain("near", near)
+    domain = f"both-{tag()}.example"
+    server = make_postrider(domain=domain, accounts={"joe": "joe"}, aliases=[("out", f"ann@{far_domain}")], config={
+        "stream news": {"recipients": [f"@{far_domain}"], "bounces": "signed"}, **({"bounces": {"domain": domain}} if configured else {})})
+    with smtplib.SMTP(server.ip, server.mx_port) as smtp:
+        smtp.sendmail(f"joe@{near_domain}", [f"out@{domain}"], "Subject: x\r\nFrom: joe@x.example\r\n\r\nx\r\n")
+    base.wait_for(lambda: far.messages, "the forwarded message")
+    assert far.messages[0].sender.startswith("SRS0="), far.messages[0].sender
+
+
 # --- clients that go away ---
 
 def cut(sock):
@@ -91,8 +105,10 @@ def cut(sock):
     sock.close()
 
 
-def test_clients_may_go_at_any_moment(lab, make_postrider, dns, key):
-    """Cut at every byte, while DNS is slow, a body is spooled, a verdict is awaited or the store is at work; some are answered, none is lost."""
+@pytest.mark.parametrize("way", ["to a mailbox", "through an alias, sealed", "submitted, signed"])
+def test_clients_may_go_at_any_moment(lab, make_postrider, make_peer, make_domain, dns, key, way):
+    """Cut at every byte, while DNS is slow, a body is spooled, a verdict or a signature is awaited, or the store is at work; what was answered is
+    never lost."""
     scripted = ScriptedDns(lab, dns.ip, strip=True)
     sender = Sender(lab, dns, key)
     slow = random.Random(7)
@@ -102,39 +118,44 @@ def test_clients_may_go_at_any_moment(lab, make_postrider, dns, key):
         return scripted._ask_upstream(q.message[:10] + b"\0\0" + q.message[12:q.end])
 
     scripted.script[sender.domain] = later
+    peer = make_peer()
     domain = f"cut-{tag()}.example"
-    server = make_postrider(domain=domain, accounts={"joe": "joe"}, config={
+    server = make_postrider(domain=domain, accounts={"joe": "joe"}, aliases=[("away", f"x@{make_domain('far', peer)}")], config={
         "dns": {"servers": [scripted.server], "trust_anchor": None, "timeout": "5s"}, "authentication": {"enabled": True, "arc": "seal"},
-        "limits": {"inline_body": "64KiB"}})
+        "limits": {"inline_body": "64KiB"}, **({"listen mx": {"relay_from": ["127.0.0.0/8"]}} if "signed" in way else {})})
+    take_keys(server, dns, {})
+    to = f"joe@{domain}" if way == "to a mailbox" else f"away@{domain}"
     errors, answered = [], []
 
     def one(number):
         rng = random.Random(number)
         about = f"cut{number}"
-        text = sender.letter(f"joe@{domain}", about, body="x" * 70 + "\r\n" if number % 3 else ("y" * 70 + "\r\n") * 4000)
-        chunked = number % 2 == 0
-        script = ["EHLO client.example\r\n", f"MAIL FROM:<bob@{sender.domain}>\r\n", f"RCPT TO:<joe@{domain}>\r\n"]
-        payload = (b"BDAT %d LAST\r\n" % len(text) + text) if chunked else b"DATA\r\n" + text + b".\r\n"
-        whole = "".join(script).encode() + payload
+        body = "x" * 70 + "\r\n" if number % 3 else ("y" * 70 + "\r\n") * 4000
+        text = f"From: joe@{domain}\r\nSubject: {about}\r\n\r\n{body}".encode() if "signed" in way else sender.letter(to, about, body=body)
+        payload = (b"BDAT %d LAST\r\n" % len(text) + text) if number % 2 == 0 else b"DATA\r\n" + text + b".\r\n"
+        whole = f"EHLO client.example\r\nMAIL FROM:<bob@{sender.domain}>\r\nRCPT TO:<{to}>\r\n".encode() + payload
         ends = number % 10 == 9
         stop = len(whole) if ends or number % 4 == 1 else rng.randrange(20, len(whole))
         try:
             with socket.create_connection((server.ip, server.mx_port), source_address=(sender.ip, 0)) as s:
                 s.settimeout(60)
                 s.sendall(whole[:stop])
-                if ends:
-                    s.sendall(b"QUIT\r\n")
-                    said = b"".join(iter(lambda: s.recv(65536), b""))
-                    assert b"Queued as" in said, said
-                    answered.append(about)
+                if not ends:
+                    time.sleep(rng.random() * 0.4)
+                    cut(s)
                     return
-                time.sleep(rng.random() * 0.4)
-                cut(s)
+                s.sendall(b"QUIT\r\n")
+                said = b"".join(iter(lambda: s.recv(65536), b""))
+                assert b"Queued as" in said, said
+                answered.append(about)
         except (OSError, AssertionError) as e:
             errors.append((number, repr(e)))
 
+    def arrived(about):
+        return any(f"\r\nSubject: {about}\r\n".encode() in m.data for m in peer.messages)
+
     try:
-        for batch in range(6):
+        for batch in range(5):
             threads = [threading.Thread(target=one, args=(batch * 20 + i,)) for i in range(20)]
             for t in threads:
                 t.start()
@@ -142,9 +163,15 @@ def test_clients_may_go_at_any_moment(lab, make_postrider, dns, key):
                 t.join()
         assert not errors, errors
         for about in answered:
-            server.wait_mail("joe", subject=about)
+            if way == "to a mailbox":
+                server.wait_mail("joe", subject=about)
+            else:
+                base.wait_for(lambda: arrived(about), lambda: f"{about}; log:\n{server.log_text()[-3000:]}")
         server.wait_queue_empty()
         base.wait_for(lambda: not server.spool_files(), lambda: f"no spool files; has {server.spool_files()}")
+        for message in peer.messages:
+            head = " ".join(message.data.partition(b"\r\n\r\n")[0].decode().split())
+            assert ("DKIM-Signature: " if "signed" in way else "ARC-Seal: ") in head and f" d={domain};" in head, head
     finally:
         server.stop()
         scripted.close()
