@@ -27,7 +27,7 @@ struct destination_table *destination_table_new(void)
 	list_init(&table->blocked);
 	list_init(&table->held_gates);
 	list_init(&table->held_by_time);
-	table->next_unblock_ms = INT64_MAX;
+	table->next_unblock_ms = table->next_gate_ms = INT64_MAX;
 	return table;
 }
 
@@ -231,10 +231,20 @@ struct list *destination_take_fitting(struct destination_table *table, struct de
 	return take_among(table, destination, LOOK_AHEAD, fits, owner);
 }
 
-struct list *destination_take_any_fitting(struct destination_table *table, struct destination *destination,
-	bool (*fits)(void *owner, struct list *delivery), void *owner)
+void destination_take_all_fitting(struct destination_table *table, struct destination *destination,
+	bool (*fits)(void *owner, struct list *delivery), void *owner, struct list *ret)
 {
-	return take_among(table, destination, SIZE_MAX, fits, owner);
+	struct destination *d = destination;
+	for (size_t at = DESTINATION_PRIORITIES; at-- > 0;) {
+		struct list *next;
+		for (struct list *l = d->waiting[at].next; l != &d->waiting[at]; l = next) {
+			next = l->next;
+			if (!fits(owner, l))
+				continue;
+			remove_one(table, d, at, l);
+			list_append(ret, l);
+		}
+	}
 }
 
 struct list *destination_first(const struct destination *destination)
@@ -257,7 +267,7 @@ void destination_closed(struct destination_table *table, struct destination *des
 {
 	ASSERT(destination->connections > 0);
 	destination->connections--;
-	destination_gates_closed(destination);
+	destination_gates_closed(table, destination);
 	destination_settle_place(table, destination);
 }
 

@@ -82,9 +82,9 @@ struct list *destination_take(struct destination_table *table, struct destinatio
 /* Takes the first that fits, among the next few; NULL: none of those does. */
 struct list *destination_take_fitting(struct destination_table *table, struct destination *destination,
 	bool (*fits)(void *owner, struct list *delivery), void *owner);
-/* The same among all that wait. */
-struct list *destination_take_any_fitting(struct destination_table *table, struct destination *destination,
-	bool (*fits)(void *owner, struct list *delivery), void *owner);
+/* All that fit, appended to *ret in their order. */
+void destination_take_all_fitting(struct destination_table *table, struct destination *destination,
+	bool (*fits)(void *owner, struct list *delivery), void *owner, struct list *ret);
 /* The one that destination_take() would take; NULL: none waits. */
 struct list *destination_first(const struct destination *destination);
 /* Whether it may have one more connection, as far as its window goes and no limiter has said no. */

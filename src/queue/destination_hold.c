@@ -6,11 +6,17 @@
 /* So many are let go at a time: those that are refused again keep their turn, and the others cost nothing. */
 #define LET_GO_AT_ONCE 4u
 
+static bool nobody_waits(const struct destination_gate *gate)
+{
+	return list_is_empty(&gate->queues[DESTINATION_HELD_TO_CONNECT].held) &&
+		list_is_empty(&gate->queues[DESTINATION_HELD_TO_SEND].held);
+}
+
 static void gate_unref(struct destination_gate *gate)
 {
 	if (--gate->users > 0)
 		return;
-	ASSERT(list_is_empty(&gate->held) && gate->limiter->gate == gate);
+	ASSERT(nobody_waits(gate) && gate->limiter->gate == gate);
 	gate->limiter->gate = NULL;
 	list_remove(&gate->link);
 	mem_free(gate);
@@ -23,7 +29,8 @@ static struct destination_gate *gate_ref(struct limiter *limiter)
 		gate = mem_alloc(sizeof *gate);
 		gate->limiter = limiter;
 		list_init(&gate->link);
-		list_init(&gate->held);
+		for (size_t i = 0; i <= DESTINATION_HELD_TO_SEND; i++)
+			list_init(&gate->queues[i].held);
 		limiter->gate = gate;
 	}
 	gate->users++;
@@ -36,11 +43,21 @@ void destination_let_go(struct destination_table *table, struct destination *d)
 	if (d->hold == DESTINATION_FREE)
 		return;
 	list_remove(&d->held_link);
-	if (gate != NULL && list_is_empty(&gate->held))
+	if (gate != NULL && nobody_waits(gate))
 		list_remove(&gate->link);
 	d->hold = DESTINATION_FREE;
 	d->held_by = NULL;
 	destination_settle_place(table, d);
+}
+
+/* Most come in the order in which they are let go. */
+static void hold_by_time(struct destination_table *table, struct destination *d)
+{
+	struct list *after = table->held_by_time.prev;
+	while (after != &table->held_by_time &&
+		LIST_ENTRY(after, struct destination, held_link)->held_until_ms > d->held_until_ms)
+		after = after->prev;
+	list_prepend(after, &d->held_link);
 }
 
 static void hold(struct destination_table *table, struct destination *d, enum destination_hold how,
@@ -51,12 +68,14 @@ static void hold(struct destination_table *table, struct destination *d, enum de
 	d->held_by = gate;
 	d->held_until_ms = until_ms;
 	if (gate == NULL) {
-		list_append(&table->held_by_time, &d->held_link);
+		hold_by_time(table, d);
 	} else {
-		if (list_is_empty(&gate->held))
+		if (nobody_waits(gate))
 			list_append(&table->held_gates, &gate->link);
-		list_append(&gate->held, &d->held_link);
-		gate->again_ms = until_ms;
+		list_append(&gate->queues[how].held, &d->held_link);
+		gate->queues[how].again_ms = until_ms;
+		if (until_ms < table->next_gate_ms)
+			table->next_gate_ms = until_ms;
 	}
 	destination_settle_place(table, d);
 }
@@ -71,14 +90,23 @@ static bool same_limiters(const struct destination *d, size_t count, struct limi
 	return true;
 }
 
+/* Who waits for a connection of the limiter's to close may ask again. */
+static void connection_gone(struct destination_table *table, struct destination_gate *gate)
+{
+	struct destination_queue *queue = &gate->queues[DESTINATION_HELD_TO_CONNECT];
+	queue->again_ms = 0;
+	if (!list_is_empty(&queue->held))
+		table->next_gate_ms = 0;
+}
+
 void destination_set_limiters(
 	struct destination_table *table, struct destination *destination, size_t count, struct limiter *const *limiters)
 {
 	struct destination *d = destination;
 	ASSERT(count <= DESTINATION_LIMITERS_MAX);
+	destination_let_go(table, d); /* the limits may be others, where the limiters are the same */
 	if (same_limiters(d, count, limiters))
 		return;
-	destination_let_go(table, d);
 	struct destination_gate *old[DESTINATION_LIMITERS_MAX];
 	size_t old_count = d->gate_count;
 	for (size_t i = 0; i < old_count; i++)
@@ -93,16 +121,17 @@ void destination_set_limiters(
 	for (size_t i = 0; i < old_count; i++) {
 		for (uint32_t c = 0; c < d->connections; c++)
 			limiter_disconnected(old[i]->limiter);
+		connection_gone(table, old[i]);
 		old[i]->limiter->users--;
 		gate_unref(old[i]);
 	}
 }
 
-void destination_gates_closed(struct destination *destination)
+void destination_gates_closed(struct destination_table *table, struct destination *destination)
 {
 	for (size_t i = 0; i < destination->gate_count; i++) {
 		limiter_disconnected(destination->gates[i]->limiter);
-		destination->gates[i]->again_ms = 0;
+		connection_gone(table, destination->gates[i]);
 	}
 }
 
@@ -163,23 +192,41 @@ bool destination_is_under(const struct destination *destination, const struct li
 	return false;
 }
 
-bool destination_wake_held(struct destination_table *table, int64_t now_ms)
+static bool wake_queue(struct destination_table *table, struct destination_queue *queue, int64_t now_ms)
+{
+	bool any = false;
+	for (size_t i = 0; queue->again_ms <= now_ms && i < LET_GO_AT_ONCE && !list_is_empty(&queue->held); i++) {
+		destination_let_go(table, LIST_ENTRY(queue->held.next, struct destination, held_link));
+		any = true;
+	}
+	if (!list_is_empty(&queue->held) && queue->again_ms < table->next_gate_ms)
+		table->next_gate_ms = queue->again_ms;
+	return any;
+}
+
+static bool wake_gates(struct destination_table *table, int64_t now_ms)
 {
 	bool any = false;
 	struct list *next;
+	if (now_ms < table->next_gate_ms)
+		return false;
+	table->next_gate_ms = INT64_MAX;
 	for (struct list *l = table->held_gates.next; l != &table->held_gates; l = next) {
 		next = l->next;
 		struct destination_gate *gate = LIST_ENTRY(l, struct destination_gate, link);
-		for (size_t i = 0; gate->again_ms <= now_ms && i < LET_GO_AT_ONCE && !list_is_empty(&gate->held); i++) {
-			destination_let_go(table, LIST_ENTRY(gate->held.next, struct destination, held_link));
-			any = true;
-		}
+		any |= wake_queue(table, &gate->queues[DESTINATION_HELD_TO_CONNECT], now_ms);
+		any |= wake_queue(table, &gate->queues[DESTINATION_HELD_TO_SEND], now_ms);
 	}
-	for (struct list *l = table->held_by_time.next; l != &table->held_by_time; l = next) {
-		next = l->next;
-		struct destination *d = LIST_ENTRY(l, struct destination, held_link);
+	return any;
+}
+
+bool destination_wake_held(struct destination_table *table, int64_t now_ms)
+{
+	bool any = wake_gates(table, now_ms);
+	while (!list_is_empty(&table->held_by_time)) {
+		struct destination *d = LIST_ENTRY(table->held_by_time.next, struct destination, held_link);
 		if (d->held_until_ms > now_ms)
-			continue;
+			break;
 		destination_let_go(table, d);
 		any = true;
 	}
@@ -188,14 +235,9 @@ bool destination_wake_held(struct destination_table *table, int64_t now_ms)
 
 int64_t destination_next_wake_ms(const struct destination_table *table)
 {
-	int64_t next_ms = table->next_unblock_ms;
-	for (struct list *l = table->held_gates.next; l != &table->held_gates; l = l->next) {
-		int64_t again_ms = LIST_ENTRY(l, struct destination_gate, link)->again_ms;
-		next_ms = again_ms < next_ms ? again_ms : next_ms;
-	}
-	for (struct list *l = table->held_by_time.next; l != &table->held_by_time; l = l->next) {
-		int64_t until_ms = LIST_ENTRY(l, struct destination, held_link)->held_until_ms;
-		next_ms = until_ms < next_ms ? until_ms : next_ms;
-	}
-	return next_ms;
+	int64_t next_ms = table->next_unblock_ms < table->next_gate_ms ? table->next_unblock_ms : table->next_gate_ms;
+	if (list_is_empty(&table->held_by_time))
+		return next_ms;
+	int64_t until_ms = LIST_ENTRY(table->held_by_time.next, struct destination, held_link)->held_until_ms;
+	return until_ms < next_ms ? until_ms : next_ms;
 }

@@ -4,13 +4,15 @@
 
 #include "queue/destination.h"
 
-/* One limiter, with the destinations that wait for it. */
+/* One limiter, with the destinations that wait for it: those that want a connection are told other times than those that want to send. */
 struct destination_gate {
-	struct list link; /* in the table's `gates`, or in `held_gates` while any wait */
+	struct list link; /* in the table's `held_gates` while any wait */
 	struct limiter *limiter;
 	uint32_t users;
-	struct list held; /* first come, first let go */
-	int64_t again_ms; /* when to ask again */
+	struct destination_queue {
+		struct list held; /* first come, first let go */
+		int64_t again_ms; /* when to ask again */
+	} queues[DESTINATION_HELD_TO_SEND + 1]; /* by what they want */
 };
 
 struct destination_table {
@@ -24,7 +26,8 @@ struct destination_table {
 	struct list blocked; /* left alone after failures */
 	int64_t next_unblock_ms; /* none of those is due sooner */
 	struct list held_gates;
-	struct list held_by_time;
+	int64_t next_gate_ms; /* none of those has to be asked again sooner */
+	struct list held_by_time; /* the first to be let go at the beginning */
 };
 
 /* Puts the destination into the ring that its state asks for, or takes it out. After every change of what is asked there. */
@@ -33,6 +36,6 @@ void destination_let_go(struct destination_table *table, struct destination *des
 /* Lets go of those whose time has come; true: any. */
 bool destination_wake_held(struct destination_table *table, int64_t now_ms);
 /* One of its connections closed: who waited for that may ask again. */
-void destination_gates_closed(struct destination *destination);
+void destination_gates_closed(struct destination_table *table, struct destination *destination);
 
 #endif

@@ -416,19 +416,35 @@ static bool is_wanted(void *owner, struct list *delivery)
 	return delivery == owner;
 }
 
+static struct list many[100];
+
+static bool is_low(void *owner, struct list *delivery)
+{
+	(void)owner;
+	return delivery >= &many[10];
+}
+
 /* A free connection chooses among the first few; only who gives up a domain looks through all. */
 static void fitting(void **state)
 {
 	(void)state;
 	struct destination *d = get("a", 5);
-	static struct list deliveries[100];
 	for (size_t i = 0; i < 100; i++)
-		destination_add(table, d, &deliveries[i], i < 10 ? 1 : 0);
-	assert_ptr_equal(destination_take_fitting(table, d, is_wanted, &deliveries[31]), &deliveries[31]);
-	assert_null(destination_take_fitting(table, d, is_wanted, &deliveries[40]));
-	assert_ptr_equal(destination_take_any_fitting(table, d, is_wanted, &deliveries[99]), &deliveries[99]);
-	assert_null(destination_take_any_fitting(table, d, is_wanted, &deliveries[99]));
+		destination_add(table, d, &many[i], i < 10 ? 1 : 0);
+	assert_ptr_equal(destination_take_fitting(table, d, is_wanted, &many[31]), &many[31]);
+	assert_null(destination_take_fitting(table, d, is_wanted, &many[40]));
+	struct list taken;
+	list_init(&taken);
+	destination_take_all_fitting(table, d, is_wanted, &many[99], &taken);
+	assert_ptr_equal(list_take_first(&taken), &many[99]);
+	assert_true(list_is_empty(&taken));
 	assert_int_equal(d->waiting_count, 98);
+	destination_take_all_fitting(table, d, is_low, NULL, &taken);
+	for (size_t i = 10; i < 99; i++)
+		if (i != 31)
+			assert_ptr_equal(list_take_first(&taken), &many[i]);
+	assert_true(list_is_empty(&taken));
+	assert_int_equal(d->waiting_count, 10);
 	while (destination_take(table, d) != NULL)
 		continue;
 }
@@ -571,6 +587,104 @@ static void held_by_several(void **state)
 	destination_closed(table, d);
 }
 
+/* A rate's time is kept though another, who wants a connection, is told to wait until one closes. */
+static void rate_beside_connections(void **state)
+{
+	(void)state;
+	struct limiter_limits limits = { .connections = 1, .rate_count = 1, .rates = { { 1, 1000 } } };
+	struct limiter *site = limiter_get(limiters, VIEW("site/x"), &limits);
+	struct destination *d = get("mx/a", 5), *others[6];
+	struct list deliveries[7], connection;
+	char key[20];
+	list_init(&connection);
+	destination_set_limiters(table, d, 1, &site);
+	destination_add(table, d, &deliveries[0], 0);
+	destination_opened(table, d);
+	destination_idle_add(table, d, &connection);
+	for (size_t i = 0; i < 6; i++) {
+		snprintf(key, sizeof key, "mx/%zu", i);
+		others[i] = get(key, 5);
+		destination_set_limiters(table, others[i], 1, &site);
+		destination_add(table, others[i], &deliveries[i + 1], 0);
+		assert_false(destination_may_open(table, others[i], 5000));
+	}
+	destination_sent(d, 5000);
+	assert_false(destination_may_send(table, d, 5000));
+	assert_false(destination_may_open(table, others[5], 5000));
+	assert_null(next());
+	int64_t again_ms = destination_next_wake_ms(table);
+	assert_in_range(again_ms, 5001, 6000);
+	(void)wake(again_ms);
+	assert_ptr_equal(next(), d);
+	assert_true(destination_may_send(table, d, again_ms));
+	(void)destination_take(table, d);
+	destination_idle_remove(table, d, &connection);
+	destination_closed(table, d);
+	for (size_t i = 0; i < 6; i++)
+		(void)destination_take(table, others[i]);
+}
+
+/* What the old limits said is forgotten with them, also where the limiter is still the same; and who goes elsewhere leaves room. */
+static void limits_are_set_anew(void **state)
+{
+	(void)state;
+	struct limiter *site = limiter_get(limiters, VIEW("site/x"), &(struct limiter_limits){ .connections = 1 });
+	struct limiter *elsewhere = limiter_get(limiters, VIEW("site/y"), &(struct limiter_limits){ 0 });
+	struct destination *d = get("mx/a", 5), *e = get("mx/b", 5);
+	struct list deliveries[3];
+	destination_set_limiters(table, d, 1, &site);
+	destination_set_limiters(table, e, 1, &site);
+	destination_opened(table, d);
+	destination_add(table, d, &deliveries[0], 0);
+	assert_false(destination_may_open(table, d, 0));
+	assert_null(next());
+	(void)limiter_get(limiters, VIEW("site/x"), &(struct limiter_limits){ .connections = 2 });
+	destination_set_limiters(table, d, 1, &site);
+	assert_ptr_equal(next(), d);
+	(void)destination_take(table, d);
+	(void)limiter_get(limiters, VIEW("site/x"), &(struct limiter_limits){ .connections = 1 });
+	destination_add(table, e, &deliveries[1], 0);
+	assert_false(destination_may_open(table, e, 0));
+	assert_null(next());
+	destination_set_limiters(table, d, 1, &elsewhere);
+	(void)wake(1);
+	assert_ptr_equal(next(), e);
+	assert_true(destination_may_open(table, e, 1));
+	(void)destination_take(table, e);
+	destination_closed(table, d);
+}
+
+/* Of those that are held for a time the first is let go first, whatever came in between. */
+static void held_for_a_time(void **state)
+{
+	(void)state;
+	static const int64_t until_ms[] = { 500, 100, 900, 500, 300 };
+	struct destination *d[5];
+	struct list deliveries[5];
+	char key[20];
+	for (size_t i = 0; i < 5; i++) {
+		snprintf(key, sizeof key, "mx/%zu", i);
+		d[i] = get(key, 5);
+		destination_add(table, d[i], &deliveries[i], 0);
+		destination_hold_until(table, d[i], until_ms[i]);
+	}
+	assert_int_equal(wake(99), 100);
+	assert_null(next());
+	assert_int_equal(wake(100), 300);
+	assert_ptr_equal(next(), d[1]);
+	(void)destination_take(table, d[1]);
+	(void)destination_take(table, d[4]);
+	assert_true(destination_release(table, d[4]));
+	assert_int_equal(wake(300), 500);
+	assert_null(next());
+	assert_int_equal(wake(600), 900);
+	assert_ptr_equal(next(), d[0]);
+	assert_ptr_equal(next(), d[3]);
+	(void)destination_take(table, d[0]);
+	(void)destination_take(table, d[3]);
+	(void)destination_take(table, d[2]);
+}
+
 /* Thousands that are dead or held are not looked at for the sake of one that is not. */
 static void one_among_many(void **state)
 {
@@ -655,6 +769,9 @@ int main(void)
 		WITH_LIMITERS(held_to_connect),
 		WITH_LIMITERS(held_to_send),
 		WITH_LIMITERS(held_by_several),
+		WITH_LIMITERS(rate_beside_connections),
+		WITH_LIMITERS(limits_are_set_anew),
+		CASE(held_for_a_time),
 		WITH_LIMITERS(one_among_many),
 		CASE(limits_that_shrink),
 		CASE(blocked),

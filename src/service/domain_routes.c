@@ -352,20 +352,23 @@ struct domain_route *domain_routes_find(struct domain_routes *routes, struct vie
 	return NULL;
 }
 
-static struct list *take_from(struct list *entries)
+struct list *domain_routes_take_waiting(struct domain_routes *routes)
 {
-	for (struct list *l = entries->next; l != entries; l = l->next) {
+	/* Those whose turn has not come, and that nobody waits for any more, are never looked at again: there may be thousands. */
+	while (!list_is_empty(&routes->queued)) {
+		struct domain_entry *e = LIST_ENTRY(routes->queued.next, struct domain_entry, link);
+		struct list *waiter = list_take_first(&e->waiting);
+		if (waiter != NULL)
+			return waiter;
+		list_remove(&e->link);
+		list_append(&routes->known, &e->link);
+	}
+	for (struct list *l = routes->asking.next; l != &routes->asking; l = l->next) {
 		struct list *waiter = list_take_first(&LIST_ENTRY(l, struct domain_entry, link)->waiting);
 		if (waiter != NULL)
 			return waiter;
 	}
 	return NULL;
-}
-
-struct list *domain_routes_take_waiting(struct domain_routes *routes)
-{
-	struct list *waiter = take_from(&routes->queued);
-	return waiter != NULL ? waiter : take_from(&routes->asking);
 }
 
 void domain_routes_retry(struct domain_routes *routes)

@@ -57,11 +57,12 @@ static void refuse_domain(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
 	struct domain_route *route = remote->delivery->route;
-	struct list *link;
+	struct list of_domain, *link;
+	list_init(&of_domain);
 	route->refused_until_ms = loop_now_ms(d->loop) + block_first_ms(remote);
 	snprintf(route->refused_reason, sizeof route->refused_reason, "%s", remote->reason);
-	while ((link = destination_take_any_fitting(d->destinations, remote->destination, is_of_domain, remote)) !=
-		NULL)
+	destination_take_all_fitting(d->destinations, remote->destination, is_of_domain, remote, &of_domain);
+	while ((link = list_take_first(&of_domain)) != NULL)
 		delivery_defer_until(LIST_ENTRY(link, struct delivery, link), view_from_cstr(remote->reason),
 			route->refused_until_ms);
 	delivery_set_all(remote->delivery, OUTCOME_DEFERRED, view_from_cstr(remote->reason),
@@ -240,6 +241,7 @@ static void end_slow(struct remote *remote)
 	remote_close_session(remote);
 	remote_hosts_stop(remote);
 	if (!begun) {
+		remote_transaction_clear(remote); /* its content may be on the way still */
 		remote_give_up(remote);
 		return;
 	}

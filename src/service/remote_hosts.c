@@ -249,6 +249,7 @@ static bool use_literal(struct remote *remote, struct view text)
 	if (net_address_parse(text, port(remote), &remote->addresses[0]) != ERR_OK)
 		return false;
 	remote->address_count = 1;
+	remote->no_address_is_final = false;
 	return true;
 }
 

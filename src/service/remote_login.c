@@ -77,6 +77,9 @@ static enum err take_tls(struct remote *remote)
 
 static void use(struct remote *remote, const struct config_smarthost *smarthost)
 {
+	/* Whoever let us wait for too long may not have answered yet. */
+	oauth_cancel(remote->login.wait);
+	remote->login.wait = NULL;
 	remote->smarthost = smarthost;
 	remote->hosts[0] = remote->host = view_from_cstr(smarthost->host);
 	remote->host_count = 1;

@@ -87,12 +87,13 @@ static uint32_t messages_max(const struct remote *remote)
 	return theirs > 0 && theirs < ours ? theirs : ours;
 }
 
-/* It may carry one more message after this one: not too many went over it, and it is not too old. */
+/* It may carry one more message after this one: not too many went over it, it is not too old, and goes where today's configuration says, as it says. */
 static bool may_go_on(const struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
 	uint32_t age_ms = remote->config->delivery.connection_age_ms;
-	return !d->stopping && !remote->is_unwanted && remote->delivered < messages_max(remote) &&
+	return !d->stopping && !remote->is_unwanted && remote->config == d->config &&
+		remote->delivered < messages_max(remote) &&
 		(age_ms == 0 || loop_now_ms(d->loop) - remote->connected_ms < age_ms) &&
 		destination_suspended(remote->destination, loop_now_ms(d->loop)) == NULL;
 }
