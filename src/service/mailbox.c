@@ -83,7 +83,8 @@ static void finish(struct delivery *delivery, enum err err, const char *detail)
 		buf_clear(&reply);
 	}
 	destination_closed(d->destinations, destination);
-	destination_succeeded(d->destinations, destination, loop_now_ms(d->loop)); /* the disk may take one more at once */
+	destination_succeeded(
+		d->destinations, destination, loop_now_ms(d->loop)); /* the disk may take one more at once */
 	dispatcher_settle(delivery);
 	dispatcher_pump_soon(d);
 	dispatcher_job_ended(d);
