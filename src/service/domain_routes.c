@@ -9,7 +9,8 @@
 /* So many domains are kept in mind; the one not asked for longest goes first. */
 #define ENTRIES_MAX 20000u
 #define BUCKETS 8192u
-/* The rest wait their turn: libunbound drops questions over its own limit, and domains whose servers are silent must leave room for others. */
+/* Questions for hosts at a time; the rest wait their turn: libunbound drops questions over its own limit, and domains whose servers are silent must leave
+ * room for others. Policies are not counted: their hosts may be silent for a minute each. */
 #define LOOKUPS_MAX 500u
 #define KEEP_MIN_MS 60000
 #define KEEP_MAX_MS 3600000
@@ -23,6 +24,7 @@ struct domain_entry {
 	struct domain_routes *routes;
 	struct view domain; /* owned; lower case */
 	bool is_asking; /* while one of the following is open */
+	bool is_counted; /* in the table's asking_count: its hosts are not known yet */
 	struct resolver_query *query;
 	struct sts_query *policy_query;
 	struct domain_route *next_route; /* what is known of it so far */
@@ -156,6 +158,13 @@ static int64_t keep_ms(uint32_t ttl_s)
 
 static void go_on(struct domain_routes *t);
 
+static void leave_count(struct domain_entry *e)
+{
+	if (e->is_counted)
+		e->routes->asking_count--;
+	e->is_counted = false;
+}
+
 /* Takes the route over, and tells all who wait. The entry may be gone when they have been told. */
 static void know(struct domain_entry *e, struct domain_route *route, uint32_t ttl_s)
 {
@@ -165,8 +174,7 @@ static void know(struct domain_entry *e, struct domain_route *route, uint32_t tt
 	e->failures = failed ? e->failures + 1 : 0;
 	domain_route_unref(e->route);
 	e->route = route;
-	if (e->is_asking)
-		t->asking_count--;
+	leave_count(e);
 	e->is_asking = false;
 	list_remove(&e->link);
 	list_append(&t->known, &e->link);
@@ -219,8 +227,11 @@ static void know_if_complete(struct domain_entry *e)
 		sts_cancel(e->policy_query); /* nothing is sent there, whatever it says */
 		e->policy_query = NULL;
 	}
-	if (e->policy_query != NULL)
+	if (e->policy_query != NULL) {
+		leave_count(e);
+		go_on(t);
 		return;
+	}
 	e->next_route = NULL;
 	know(e, route, e->ttl_s);
 	go_on(t);
@@ -274,7 +285,7 @@ static void ask(struct domain_entry *e)
 	snprintf(name, sizeof name, "%.*s", VIEW_ARG(e->domain));
 	list_remove(&e->link);
 	list_append(&t->asking, &e->link);
-	e->is_asking = true;
+	e->is_asking = e->is_counted = true;
 	t->asking_count++;
 	e->next_route = domain_route_new(e->domain);
 	if (t->options.sts != NULL && t->config->delivery.mta_sts)
@@ -364,9 +375,15 @@ struct list *domain_routes_take_waiting(struct domain_routes *routes)
 		list_append(&routes->known, &e->link);
 	}
 	for (struct list *l = routes->asking.next; l != &routes->asking; l = l->next) {
-		struct list *waiter = list_take_first(&LIST_ENTRY(l, struct domain_entry, link)->waiting);
-		if (waiter != NULL)
-			return waiter;
+		struct domain_entry *e = LIST_ENTRY(l, struct domain_entry, link);
+		struct list *waiter = list_take_first(&e->waiting);
+		if (waiter == NULL)
+			continue;
+		if (list_is_empty(&e->waiting)) {
+			list_remove(&e->link); /* behind those that still have some */
+			list_append(&routes->asking, &e->link);
+		}
+		return waiter;
 	}
 	return NULL;
 }
