@@ -14,7 +14,8 @@ enum listener_kind {
 	LISTENER_SUBMISSION, /* 587, 2525: STARTTLS, login needed */
 	LISTENER_SUBMISSIONS, /* 465: TLS from the first byte, login needed */
 	LISTENER_MAIL_KINDS,
-	LISTENER_HTTPS = LISTENER_MAIL_KINDS, /* 443: the MTA-STS policies of our domains */
+	LISTENER_HTTPS =
+		LISTENER_MAIL_KINDS, /* 443: the MTA-STS policies of our domains, and how mail programs are set up */
 	LISTENER_KINDS,
 };
 
@@ -182,6 +183,12 @@ struct config_mta_sts {
 	int64_t max_age_ms; /* a week */
 };
 
+/* Where users' programs read their mail: a server of somebody else's over our Maildirs. We only tell them its name. TLS from the first byte. */
+struct config_clients {
+	const char *imap, *pop3; /* "imap.example.com:993", see config_split_host_port(); NULL: none */
+	const char *display_name; /* NULL: the domain */
+};
+
 struct config_forwarding {
 	bool srs; /* the reverse-path of what leaves for another domain through an alias is rewritten: yes */
 	const char *domain; /* of the rewritten addresses; NULL: the alias's own */
@@ -279,6 +286,7 @@ struct config {
 	struct config_dkim dkim;
 	struct config_reports reports;
 	struct config_mta_sts mta_sts;
+	struct config_clients clients;
 	struct config_forwarding forwarding;
 	struct config_bounces bounces;
 	struct config_dns dns;
@@ -311,5 +319,11 @@ enum config_tls_policy config_tls_policy_for(const struct config *config, struct
 bool config_pattern_matches(const char *pattern, struct view domain);
 /* "user@example.com", "@example.com" or one of the above against an address, without case. */
 bool config_address_matches(const char *pattern, struct view address);
+/* "imap.example.com:993"; without a port `usual_port`. `text` has passed the check; the view is borrowed from it. */
+void config_split_host_port(const char *text, uint16_t usual_port, struct view *ret_host, uint16_t *ret_port);
+/* The port that mail programs shall use of a listener: the usual one if it is among its own, else its first; 0: it has none. */
+uint16_t config_listener_port(const struct config *config, enum listener_kind kind, uint16_t usual_port);
+/* Is there all that a mail program has to be told: where to read mail, and where to submit it? */
+bool config_knows_clients(const struct config *config);
 
 #endif

@@ -186,3 +186,13 @@ const char *config_check_folder(struct view value)
 		good = good && value.ptr[i] > ' ' && value.ptr[i] < 0x7f && value.ptr[i] != '/' && value.ptr[i] != '.';
 	return good ? NULL : "write the name of a mail folder, such as \"Junk\"";
 }
+
+const char *config_check_host_port(struct view value)
+{
+	size_t colon = view_find(value, ':');
+	uint64_t port = 1;
+	bool good = config_check_hostname(view_sub(value, 0, colon)) == NULL;
+	if (colon < value.len)
+		good = good && view_parse_u64(view_from(value, colon + 1), UINT16_MAX, &port) == ERR_OK && port > 0;
+	return good ? NULL : "write a host name with the port of its TLS service: \"imap.example.com:993\"";
+}

@@ -115,3 +115,29 @@ enum config_tls_policy config_tls_policy_for(const struct config *config, struct
 	}
 	return config->delivery.tls;
 }
+
+void config_split_host_port(const char *text, uint16_t usual_port, struct view *ret_host, uint16_t *ret_port)
+{
+	struct view all = view_from_cstr(text);
+	size_t colon = view_find(all, ':');
+	uint64_t port;
+	*ret_host = view_sub(all, 0, colon);
+	*ret_port = usual_port;
+	if (colon < all.len && view_parse_u64(view_from(all, colon + 1), UINT16_MAX, &port) == ERR_OK)
+		*ret_port = (uint16_t)port;
+}
+
+uint16_t config_listener_port(const struct config *config, enum listener_kind kind, uint16_t usual_port)
+{
+	const struct config_listener *l = &config->listeners[kind];
+	for (size_t i = 0; i < l->address_count; i++)
+		if (net_address_port(&l->addresses[i]) == usual_port)
+			return usual_port;
+	return l->address_count > 0 ? net_address_port(&l->addresses[0]) : 0;
+}
+
+bool config_knows_clients(const struct config *config)
+{
+	return (config->clients.imap != NULL || config->clients.pop3 != NULL) &&
+		(config->listeners[LISTENER_SUBMISSION].enabled || config->listeners[LISTENER_SUBMISSIONS].enabled);
+}

@@ -118,12 +118,57 @@ static void test_matches(void **state)
 			fail_msg("%s %s", cases[i].pattern, cases[i].address);
 }
 
+static void test_clients(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *settings, *imap_host, *pop3_host;
+		unsigned imap_port, pop3_port, submission_port, submissions_port;
+		bool knows;
+	} cases[] = {
+		{ "", NULL, NULL, 0, 0, 0, 0, false },
+		{ "clients { imap = \"imap.example.com:1993\" pop3 = pop.example.com display_name = \"Ä & B\" }",
+			"imap.example.com", "pop.example.com", 1993, 995, 0, 0, false },
+		{ "clients { imap = imap.example.com }\ntls { certificate = \"/c\" key = \"/k\" }\n"
+		  "listen submission { address = {\"*:2525\", \"*:587\"} }",
+			"imap.example.com", NULL, 993, 0, 587, 0, true },
+		{ "clients { display_name = x }\ntls { certificate = \"/c\" key = \"/k\" }\n"
+		  "listen submissions { address = {\"*:4465\", \"*:4466\"} }",
+			NULL, NULL, 0, 0, 0, 4465, false },
+	};
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct buf text = { 0 };
+		struct view host;
+		uint16_t port;
+		assert_int_equal(buf_append_format(&text, "%s%s", MINIMAL, cases[i].settings), ERR_OK);
+		struct config *c = must_parse(buf_cstr(&text));
+		assert_int_equal(c->clients.imap != NULL, cases[i].imap_host != NULL);
+		assert_int_equal(c->clients.pop3 != NULL, cases[i].pop3_host != NULL);
+		if (c->clients.imap != NULL) {
+			config_split_host_port(c->clients.imap, 993, &host, &port);
+			assert_true(view_eq(host, view_from_cstr(cases[i].imap_host)));
+			assert_int_equal(port, cases[i].imap_port);
+		}
+		if (c->clients.pop3 != NULL) {
+			config_split_host_port(c->clients.pop3, 995, &host, &port);
+			assert_true(view_eq(host, view_from_cstr(cases[i].pop3_host)));
+			assert_int_equal(port, cases[i].pop3_port);
+		}
+		assert_int_equal(config_listener_port(c, LISTENER_SUBMISSION, 587), cases[i].submission_port);
+		assert_int_equal(config_listener_port(c, LISTENER_SUBMISSIONS, 465), cases[i].submissions_port);
+		assert_int_equal(config_knows_clients(c), cases[i].knows);
+		config_unref(c);
+		buf_clear(&text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_streams),
 		cmocka_unit_test(test_smarthost_for),
 		cmocka_unit_test(test_matches),
+		cmocka_unit_test(test_clients),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -131,6 +131,7 @@ const char *config_check_header_rule(struct view value);
 const char *config_check_selector(struct view value);
 const char *config_check_mx_pattern(struct view value);
 const char *config_check_folder(struct view value);
+const char *config_check_host_port(struct view value);
 
 /* config_check_sections.c: what the titled sections say of each other. */
 void config_check_smarthosts(const struct config *config, struct config_errors *errors);

@@ -362,6 +362,21 @@ static const struct error_case error_cases[] = {
 		"letters\n" },
 	{ "https without tls", MINIMAL "listen https { address = \"127.0.0.1:443\" }",
 		"t:2: `listen https` needs TLS; set certificate and key in section `tls`\n" },
+	{ "IMAP server without a name", MINIMAL "clients { imap = \":993\" }",
+		"t:2: `clients.imap` can't be \":993\": write a host name with the port of its TLS service: "
+		"\"imap.example.com:993\"\n" },
+	{ "IMAP server's address", MINIMAL "clients { imap = \"192.0.2.1:993\" }",
+		"t:2: `clients.imap` can't be \"192.0.2.1:993\": write a host name with the port of its TLS service: "
+		"\"imap.example.com:993\"\n" },
+	{ "IMAP port", MINIMAL "clients { imap = \"h.example:0\" }",
+		"t:2: `clients.imap` can't be \"h.example:0\": write a host name with the port of its TLS service: "
+		"\"imap.example.com:993\"\n" },
+	{ "no IMAP port", MINIMAL "clients { imap = \"h.example:\" }",
+		"t:2: `clients.imap` can't be \"h.example:\": write a host name with the port of its TLS service: "
+		"\"imap.example.com:993\"\n" },
+	{ "large IMAP port", MINIMAL "clients { imap = \"h.example:65536\" }",
+		"t:2: `clients.imap` can't be \"h.example:65536\": write a host name with the port of its TLS service: "
+		"\"imap.example.com:993\"\n" },
 	{ "host with a port", MINIMAL "smarthost a { host = \"h.example:587\" }",
 		"t:2: `smarthost.host` can't be \"h.example:587\": write a host name, such as \"smtp.example.net\", or "
 		"an IP address without brackets; the port has its own key, `port`\n" },
@@ -539,7 +554,7 @@ static void test_table(void **state)
 	const struct config_section_kind *kinds = config_section_kinds(&kind_count);
 	struct buf listing = { 0 };
 	assert_int_equal(config_keys_describe(&listing), ERR_OK);
-	assert_true(count > 120 && kind_count == 18);
+	assert_true(count > 120 && kind_count == 19);
 	for (size_t i = 0; i < count; i++) {
 		assert_non_null(config_section_kind_find(view_from_cstr(keys[i].section)));
 		assert_ptr_equal(

@@ -5,6 +5,7 @@
 #include "http/response.h"
 #include "mailauth/mta_sts.h"
 #include "net/stream.h"
+#include "service/autoconfig.h"
 
 #include <unistd.h>
 
@@ -59,27 +60,43 @@ static bool is_policy_host(struct domains *domains, struct view host)
 	return view_starts_with_nocase(host, prefix) && domains_contain(domains, view_from(host, prefix.len));
 }
 
+/* ERR_NOT_FOUND: there is no such file. */
+static enum err find_file(const struct config *config, struct domains *domains, const struct http_request *request,
+	struct view *ret_type, struct buf *out)
+{
+	struct view domain;
+	if (config->mta_sts.mode != CONFIG_STS_OFF && view_eq(request->path, VIEW(POLICY_PATH)) &&
+		is_policy_host(domains, request->host)) {
+		/* §3.2: text/plain. */
+		*ret_type = VIEW("text/plain");
+		return write_policy(config, out);
+	}
+	if (autoconfig_is_asked(request->host, request->path, &domain) && domains_contain(domains, domain)) {
+		*ret_type = VIEW(AUTOCONFIG_TYPE);
+		return autoconfig_format(config, domain, out);
+	}
+	return ERR_NOT_FOUND;
+}
+
 enum err https_in_answer(const struct config *config, struct domains *domains, const struct http_request *request,
 	int64_t now_wall_ms, struct buf *out)
 {
 	struct http_response response = { .status = 404, .now_ms = now_wall_ms };
-	struct buf policy = { 0 };
-	enum err err = ERR_OK;
+	struct buf file = { 0 };
+	enum err err = ERR_NOT_FOUND;
 	bool is_head = view_eq(request->method, VIEW("HEAD"));
 	response.without_body = is_head;
-	if (!is_head && !view_eq(request->method, VIEW("GET"))) {
+	if (!is_head && !view_eq(request->method, VIEW("GET")))
 		response.status = 405;
-	} else if (config->mta_sts.mode != CONFIG_STS_OFF && view_eq(request->path, VIEW(POLICY_PATH)) &&
-		is_policy_host(domains, request->host)) {
+	else
+		err = find_file(config, domains, request, &response.content_type, &file);
+	if (err == ERR_OK) {
 		response.status = 200;
-		/* §3.2: text/plain. */
-		response.content_type = VIEW("text/plain");
-		err = write_policy(config, &policy);
-		response.body = buf_view(&policy);
+		response.body = buf_view(&file);
 	}
-	if (err == ERR_OK)
+	if (err == ERR_OK || err == ERR_NOT_FOUND)
 		err = http_response_format(&response, out);
-	buf_clear(&policy);
+	buf_clear(&file);
 	return err;
 }
 

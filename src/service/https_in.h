@@ -1,4 +1,5 @@
-/* `listen https`: the MTA-STS policies of our own domains (RFC 8461 §3.3), and nothing else. Sessions live on the receive loops. */
+/* `listen https`: of our own domains the MTA-STS policy (RFC 8461 §3.3) and what sets up mail programs (service/autoconfig.h), and nothing else. Sessions
+ * live on the receive loops. */
 #ifndef SERVICE_HTTPS_IN_H
 #define SERVICE_HTTPS_IN_H
 

@@ -50,6 +50,29 @@ static struct config *settings(const char *more)
 #define PATH "/.well-known/mta-sts.txt"
 #define ENFORCE "mta_sts { mode = \"enforce\" }"
 
+#define AUTO "/mail/config-v1.1.xml"
+#define WELL_KNOWN "/.well-known/autoconfig/mail/config-v1.1.xml"
+#define TLS "tls { certificate = \"/c\" key = \"/k\" }\n"
+#define SUBMISSION TLS "listen submission { address = {\"127.0.0.2:2525\", \"127.0.0.2:587\"} }\n"
+#define SUBMISSIONS "listen submissions { address = \"127.0.0.1:4465\" }\n"
+#define IMAP "clients { imap = \"imap.here.example:993\" }"
+#define LOGIN                                                                                                          \
+	"      <authentication>password-cleartext</authentication>\n"                                                  \
+	"      <username>%EMAILADDRESS%</username>\n"
+#define HEAD_OF(name)                                                                                                  \
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"                                                                 \
+	"<clientConfig version=\"1.1\">\n"                                                                             \
+	"  <emailProvider id=\"here.example\">\n"                                                                      \
+	"    <domain>here.example</domain>\n"                                                                          \
+	"    <displayName>" name "</displayName>\n"                                                                    \
+	"    <displayShortName>" name "</displayShortName>\n"
+#define SERVER(element, type, host, port, socket)                                                                      \
+	"    <" element " type=\"" type "\">\n"                                                                        \
+	"      <hostname>" host "</hostname>\n"                                                                        \
+	"      <port>" port "</port>\n"                                                                                \
+	"      <socketType>" socket "</socketType>\n" LOGIN "    </" element ">\n"
+#define TAIL "  </emailProvider>\n</clientConfig>\n"
+
 static void requests_are_answered(void **state)
 {
 	(void)state;
@@ -72,6 +95,38 @@ static void requests_are_answered(void **state)
 		{ "POST", ENFORCE, "POST", "mta-sts.here.example", PATH, "405 Method Not Allowed", "Not Allowed\n" },
 		{ "get", ENFORCE, "get", "mta-sts.here.example", PATH, "405 Method Not Allowed", "Not Allowed\n" },
 		{ "off", "", "GET", "mta-sts.here.example", PATH, "404 Not Found", "Not Found\n" },
+		{ "autoconfig", SUBMISSION IMAP, "GET", "autoconfig.here.example", AUTO, "200 OK",
+			"\r\n\r\n" HEAD_OF("here.example") SERVER("incomingServer", "imap", "imap.here.example", "993",
+				"SSL") SERVER("outgoingServer", "smtp", "mx.here.example", "587", "STARTTLS") TAIL },
+		{ "autoconfig with all there is",
+			SUBMISSION SUBMISSIONS
+			"clients { imap = \"imap.here.example:1993\" pop3 = pop.here.example display_name = \"<Ä> & "
+			"\\\"B\\\" \xef\xbf\xbf\" }",
+			"GET", "autoconfig.here.example", AUTO, "200 OK",
+			"\r\n\r\n" HEAD_OF("&lt;Ä&gt; &amp; &quot;B&quot; \xef\xbf\xbd") SERVER("incomingServer",
+				"imap", "imap.here.example", "1993",
+				"SSL") SERVER("incomingServer", "pop3", "pop.here.example", "995", "SSL")
+				SERVER("outgoingServer", "smtp", "mx.here.example", "4465", "SSL")
+					SERVER("outgoingServer", "smtp", "mx.here.example", "587", "STARTTLS") TAIL },
+		{ "autoconfig at the domain itself", SUBMISSION IMAP, "GET", "here.example.", WELL_KNOWN, "200 OK",
+			TAIL },
+		{ "autoconfig, HEAD", SUBMISSION IMAP, "HEAD", "autoconfig.here.example", AUTO, "200 OK",
+			"Connection: close\r\n\r\n" },
+		{ "autoconfig, POST", SUBMISSION IMAP, "POST", "autoconfig.here.example", AUTO,
+			"405 Method Not Allowed", "Not Allowed\n" },
+		{ "autoconfig of another domain", SUBMISSION IMAP, "GET", "autoconfig.there.example", AUTO,
+			"404 Not Found", "Not Found\n" },
+		{ "another domain itself", SUBMISSION IMAP, "GET", "there.example", WELL_KNOWN, "404 Not Found",
+			"Not Found\n" },
+		{ "autoconfig without a host", SUBMISSION IMAP, "GET", "", WELL_KNOWN, "404 Not Found", "Not Found\n" },
+		{ "autoconfig of no domain", SUBMISSION IMAP, "GET", "autoconfig.", AUTO, "404 Not Found",
+			"Not Found\n" },
+		{ "autoconfig's path at another host", SUBMISSION IMAP, "GET", "here.example", AUTO, "404 Not Found",
+			"Not Found\n" },
+		{ "no server to read from", SUBMISSION, "GET", "autoconfig.here.example", AUTO, "404 Not Found",
+			"Not Found\n" },
+		{ "no server to submit to", IMAP, "GET", "autoconfig.here.example", AUTO, "404 Not Found",
+			"Not Found\n" },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		print_message("  %s\n", cases[i].name);
