@@ -123,6 +123,11 @@ static void add_addresses(struct planner *p)
 	size_t before = p->plan->count;
 	for (size_t i = 0; i < mx->address_count; i++)
 		add_address(p, c->hostname, &mx->addresses[i]);
+	/* Who listens on all addresses listens on those that he sends from, too. */
+	if (p->plan->count == before) {
+		add_address(p, c->hostname, &c->delivery.source_v4);
+		add_address(p, c->hostname, &c->delivery.source_v6);
+	}
 	if (p->plan->count == before)
 		p->plan->notes[DNS_TOPIC_ADDRESS] = "The configuration does not say which addresses are public: the "
 						    "server's name needs an A record, and "
@@ -266,28 +271,48 @@ static void add_tlsa(struct planner *p)
 	buf_clear(&hash);
 }
 
-/* RFC 6186, RFC 8314 §5.1: "." says that there is no such service. */
-static void add_service(struct planner *p, const char *service, enum listener_kind kind, uint16_t port)
+/* RFC 6186 §3.4, RFC 8314 §5.1: "." says that there is no such service. */
+static void add_service(struct planner *p, const char *service, unsigned priority, struct view host, uint16_t port)
 {
-	const struct config_listener *l = &p->config->listeners[kind];
-	const char *name = say(p, "_%s._tcp.%s", service, p->domain);
-	/* The customary port, if it is among the listener's. */
-	for (size_t i = 0; i < l->address_count; i++)
-		if (net_address_port(&l->addresses[i]) == port) {
-			add(p, DNS_TOPIC_CLIENTS, name, "SRV", say(p, "0 1 %u %s.", port, p->config->hostname));
-			return;
-		}
-	if (l->address_count > 0)
-		add(p, DNS_TOPIC_CLIENTS, name, "SRV",
-			say(p, "0 1 %u %s.", net_address_port(&l->addresses[0]), p->config->hostname));
-	else
-		add(p, DNS_TOPIC_CLIENTS, name, "SRV", "0 0 0 .");
+	add(p, DNS_TOPIC_CLIENTS, say(p, "_%s._tcp.%s", service, p->domain), "SRV",
+		port > 0 ? say(p, "%u 1 %u %.*s.", priority, port, VIEW_ARG(host)) : "0 0 0 .");
+}
+
+static void add_reading(
+	struct planner *p, const char *service, unsigned priority, const char *configured, uint16_t usual_port)
+{
+	struct view host = VIEW_NONE;
+	uint16_t port = 0;
+	if (configured != NULL)
+		config_split_host_port(configured, usual_port, &host, &port);
+	add_service(p, service, priority, host, port);
+}
+
+static const char *note_about_clients(const struct config *c)
+{
+	if (c->clients.imap == NULL && c->clients.pop3 == NULL)
+		return "They are told that there is no IMAP or POP3 here. If there is, name its server in the section "
+		       "`clients`, see postrider.conf(5).";
+	if (!config_knows_clients(c))
+		return "There is no `listen submission` or `submissions` in the configuration: autoconfig needs one.";
+	if (!c->listeners[LISTENER_HTTPS].enabled)
+		return "With `listen https` this server also tells them all by autoconfig, which more of them ask for "
+		       "than for SRV.";
+	return "The certificate must be valid for the name of autoconfig, too.";
 }
 
 static void add_clients(struct planner *p)
 {
-	add_service(p, "submissions", LISTENER_SUBMISSIONS, 465);
-	add_service(p, "submission", LISTENER_SUBMISSION, 587);
+	const struct config *c = p->config;
+	struct view own = view_from_cstr(c->hostname);
+	add_service(p, "submissions", 0, own, config_listener_port(c, LISTENER_SUBMISSIONS, 465));
+	add_service(p, "submission", 0, own, config_listener_port(c, LISTENER_SUBMISSION, 587));
+	/* RFC 6186 §3.2: the lower number is preferred, and IMAP leaves the mail where it is. */
+	add_reading(p, "imaps", 0, c->clients.imap, 993);
+	add_reading(p, "pop3s", 10, c->clients.pop3, 995);
+	if (c->listeners[LISTENER_HTTPS].enabled && config_knows_clients(c))
+		add(p, DNS_TOPIC_CLIENTS, say(p, "autoconfig.%s", p->domain), "CNAME", say(p, "%s.", c->hostname));
+	p->plan->notes[DNS_TOPIC_CLIENTS] = note_about_clients(c);
 }
 
 enum err dns_plan_make(const struct config *config, const char *domain, const json_t *keys, struct dns_plan *ret)

@@ -151,15 +151,18 @@ static void judge_dmarc(struct doctor *doctor, const struct dmarc_verdict *v)
 	}
 }
 
-void doctor_check_dmarc(struct doctor *doctor)
+/* DMARC as a receiver would check mail from the domain of which this has passed. */
+static struct dmarc_check *check_dmarc_of(
+	struct doctor *doctor, const struct dmarc_identifier *spf, const struct dmarc_identifier *signature)
 {
-	struct dmarc_identifier signature = { .domain = view_from_cstr(doctor->domain), .evidence = DMARC_PASSED };
 	struct dmarc_question question = {
 		.from_count = 1,
 		.from_domain = view_from_cstr(doctor->domain),
-		.dkim = &signature,
-		.dkim_count = 1,
+		.dkim = signature,
+		.dkim_count = signature != NULL ? 1 : 0,
 	};
+	if (spf != NULL)
+		question.spf = *spf;
 	struct dmarc_check *check = dmarc_check_new(&question);
 	struct dmarc_need need;
 	while (dmarc_check_next(check, &need)) {
@@ -170,9 +173,95 @@ void doctor_check_dmarc(struct doctor *doctor)
 		enum err err = dmarc_check_answer(check, need.token, status, &answer.dns);
 		ASSERT(err == ERR_OK);
 	}
+	return check;
+}
+
+static void judge_signer(struct doctor *doctor, const struct config_stream *stream)
+{
+	struct dmarc_identifier signature = { .domain = view_from_cstr(stream->dkim_domain), .evidence = DMARC_PASSED };
+	struct dmarc_check *check = check_dmarc_of(doctor, NULL, &signature);
+	struct dmarc_alignment found = { .is_unknown = true };
+	(void)dmarc_check_dkim(check, 0, &found);
+	dmarc_check_free(check);
+	if (found.is_aligned)
+		doctor_say(doctor, DOCTOR_OK, "dmarc", "What stream %s signs, for %s, counts as %s (DKIM is aligned)",
+			stream->name, stream->dkim_domain, doctor->domain);
+	else if (found.is_unknown)
+		doctor_say(doctor, DOCTOR_WARNING, "dmarc",
+			"Whether signatures of stream %s, for %s, are aligned can't be told: DNS does not answer",
+			stream->name, stream->dkim_domain);
+	else
+		doctor_say(doctor, DOCTOR_WARNING, "dmarc",
+			"Stream %s signs for %s, which does not count as %s%s: its signatures are nothing to DMARC; "
+			"give the stream "
+			"`dkim_domain = \"%s\"`, or none",
+			stream->name, stream->dkim_domain, doctor->domain, found.is_strict ? " under adkim=s" : "",
+			doctor->domain);
+}
+
+static void judge_return_addresses(struct doctor *doctor, const char *domain)
+{
+	struct dmarc_identifier spf = { .domain = view_from_cstr(domain), .evidence = DMARC_PASSED };
+	struct dmarc_check *check = check_dmarc_of(doctor, &spf, NULL);
+	struct dmarc_alignment found = { .is_unknown = true };
+	(void)dmarc_check_spf(check, &found);
+	dmarc_check_free(check);
+	if (found.is_aligned)
+		doctor_say(doctor, DOCTOR_OK, "dmarc", "Signed return addresses at %s count as %s (SPF is aligned)",
+			domain, doctor->domain);
+	else if (found.is_unknown)
+		doctor_say(doctor, DOCTOR_WARNING, "dmarc",
+			"Whether return addresses at %s are aligned can't be told: DNS does not answer", domain);
+	else
+		doctor_say(doctor, DOCTOR_WARNING, "dmarc",
+			"Signed return addresses are at %s (bounces.domain), which does not count as %s%s: only a DKIM "
+			"signature "
+			"vouches for such mail",
+			domain, doctor->domain, found.is_strict ? " under aspf=s" : "");
+}
+
+/* Patterns of addresses and domains: is one of them about the domain? Those of users of this machine are, maybe. */
+static bool any_may_be_of(const char *const *patterns, size_t count, const char *domain)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct view pattern = view_from_cstr(patterns[i]);
+		size_t at = view_find_last(pattern, '@');
+		const char *of = patterns[i] + (at < pattern.len ? at + 1 : 0);
+		if (view_starts_with(pattern, VIEW("local:")) || config_pattern_matches(of, view_from_cstr(domain)))
+			return true;
+	}
+	return count == 0;
+}
+
+/* What the configuration makes mail of the domain carry in place of its own name. */
+static void check_alignment(struct doctor *doctor)
+{
+	const struct config *c = doctor->config;
+	bool is_signed = false;
+	for (size_t i = 0; i < c->stream_count; i++) {
+		const struct config_stream *s = &c->streams[i];
+		if (!any_may_be_of(s->senders, s->sender_count, doctor->domain) ||
+			!any_may_be_of(s->accounts, s->account_count, doctor->domain))
+			continue;
+		is_signed = is_signed || s->bounces == CONFIG_BOUNCES_SIGNED;
+		if (s->dkim_domain != NULL && c->dkim.sign)
+			judge_signer(doctor, s);
+	}
+	if (is_signed && c->bounces.domain != NULL)
+		judge_return_addresses(doctor, c->bounces.domain);
+}
+
+void doctor_check_dmarc(struct doctor *doctor)
+{
+	struct dmarc_identifier own = { .domain = view_from_cstr(doctor->domain), .evidence = DMARC_PASSED };
+	struct dmarc_check *check = check_dmarc_of(doctor, NULL, &own);
 	struct dmarc_verdict verdict;
-	if (dmarc_check_result(check, &verdict))
+	if (dmarc_check_result(check, &verdict)) {
 		judge_dmarc(doctor, &verdict);
+		/* Without a record nobody compares anything. */
+		if (verdict.result == DMARC_PASS)
+			check_alignment(doctor);
+	}
 	dmarc_check_free(check);
 }
 
@@ -303,19 +392,28 @@ void doctor_check_tls_rpt(struct doctor *doctor)
 	buf_clear(&name);
 }
 
+/* SRV; CNAME, which stands for whatever leads to an address. */
+static bool is_there(struct doctor *doctor, const struct dns_entry *e)
+{
+	struct net_address found;
+	if (strcmp(e->type, "SRV") != 0)
+		return doctor_addresses(doctor, e->name, 0, &found, 1, NULL) > 0;
+	struct doctor_answer answer = doctor_ask(doctor, e->name, DNS_TYPE_SRV);
+	return !answer.failed && answer.dns.record_count > 0;
+}
+
 void doctor_check_clients(struct doctor *doctor)
 {
 	const struct dns_plan *plan = doctor->plan;
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct dns_entry *e = &plan->entries[i];
 		/* Only services that are there: that a record for what is not there is missing harms nobody. */
-		if (e->topic != DNS_TOPIC_CLIENTS || strcmp(e->type, "SRV") != 0 || strcmp(e->data, "0 0 0 .") == 0)
+		if (e->topic != DNS_TOPIC_CLIENTS || strcmp(e->data, "0 0 0 .") == 0)
 			continue;
-		struct doctor_answer answer = doctor_ask(doctor, e->name, DNS_TYPE_SRV);
-		if (!answer.failed && answer.dns.record_count > 0)
+		if (is_there(doctor, e))
 			doctor_say(doctor, DOCTOR_OK, "clients", "%s is published", e->name);
 		else
-			doctor_say_publish(doctor, DOCTOR_NOTE, DNS_TOPIC_CLIENTS, "SRV", e->name,
+			doctor_say_publish(doctor, DOCTOR_NOTE, DNS_TOPIC_CLIENTS, e->type, e->name,
 				"Mail programs don't find the server by themselves: %s is not published", e->name);
 	}
 }

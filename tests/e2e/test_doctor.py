@@ -84,6 +84,50 @@ def test_what_is_wrong(doc, dns, make_peer):
     assert any("has no key" in t for t in findings(found, "dkim", "failure"))
 
 
+def test_mail_programs(doc, dns):
+    """Where to read mail is told only when it is known; then by SRV and, with `listen https`, by autoconfig."""
+    printed = records(doc)
+    for service in ("imaps", "pop3s"):
+        assert f"_{service}._tcp.{doc.domain}. 3600 IN SRV 0 0 0 ." in printed
+    assert not any("autoconfig" in line for line in printed)
+    assert not any("imaps" in f["text"] for f in examine(doc, "--dns-only"))
+    doc.write_config(clients={"imap": f"imap.{doc.domain}:1993"}, **{"listen https": {"address": f"{doc.ip}:10443"}})
+    printed = records(doc)
+    wanted = {f"_imaps._tcp.{doc.domain}. 3600 IN SRV 0 1 1993 imap.{doc.domain}.", f"_pop3s._tcp.{doc.domain}. 3600 IN SRV 0 0 0 .",
+              f"autoconfig.{doc.domain}. 3600 IN CNAME {doc.hostname}."}
+    assert wanted <= set(printed), printed
+    missing = {f["text"].split()[-4]: f for f in examine(doc, "--dns-only") if f["topic"] == "clients"}
+    names = {f"{name}.{doc.domain}" for name in ("_submissions._tcp", "_submission._tcp", "_imaps._tcp", "autoconfig")}
+    assert set(missing) == names
+    assert all(f["level"] == "note" and f["publish"] in printed for f in missing.values()), missing
+    dns.add(*printed)
+    found = examine(doc, "--dns-only")
+    assert set(findings(found, "clients", "ok")) == {f"{name} is published" for name in names}
+
+
+def test_alignment(doc, dns):
+    """What a stream signs for, and its signed return addresses, must count as the domain to DMARC."""
+    label = doc.domain.split(".")[0]
+    other = f"x{label}.example"
+    doc.write_config(bounces={"domain": f"b.{doc.domain}"}, **{
+        "stream own": {"dkim_domain": f"news.{doc.domain}", "senders": f"@{doc.domain}", "bounces": "signed"},
+        "stream foreign": {"dkim_domain": other, "accounts": f"shop@{doc.domain}"},
+        "stream others": {"dkim_domain": other, "senders": [f"@{other}"]}})
+    dns.add(f'_dmarc.{label} TXT "v=DMARC1; p=none; rua=mailto:a@{doc.domain}"')
+    found = examine(doc, "--dns-only")
+    good, bad = findings(found, "dmarc", "ok"), findings(found, "dmarc", "warning")
+    assert any("stream own" in t and "DKIM is aligned" in t for t in good) and any("SPF is aligned" in t for t in good), found
+    assert len(bad) == 1 and "Stream foreign" in bad[0] and "does not count as" in bad[0], found
+    # A subdomain is not enough for a record that is strict.
+    dns.add(f'_dmarc.{label}2 TXT "v=DMARC1; p=none; rua=mailto:a@{doc.domain}; adkim=s; aspf=s"')
+    doc.must("domain", "add", f"{label}2.example")
+    doc.write_config(bounces={"domain": f"b.{label}2.example"}, **{
+        "stream own": {"dkim_domain": f"news.{label}2.example", "senders": None}, "stream foreign": None, "stream others": None})
+    done = json.loads(doc.cli("doctor", f"{label}2.example", "--json", "--dns-only").stdout)["findings"]
+    bad = findings(done, "dmarc", "warning")
+    assert len(bad) == 2 and any("adkim=s" in t for t in bad) and any("aspf=s" in t for t in bad), done
+
+
 def test_block_lists(doc, dns):
     a, b, c, d = doc.ip.split(".")
     doc.write_config(dns={"block_lists": ["list.example", "clean.example"]})
