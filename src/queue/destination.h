@@ -122,6 +122,8 @@ void destination_sent(struct destination *destination, int64_t now_ms);
 void destination_hold_until(struct destination_table *table, struct destination *destination, int64_t until_ms);
 /* The limiter that suspends it now; NULL: none. */
 const struct limiter *destination_suspended(const struct destination *destination, int64_t now_ms);
+/* The limiter for one of whose connections it waits; NULL: none. */
+const struct limiter *destination_held_by(const struct destination *destination);
 bool destination_is_under(const struct destination *destination, const struct limiter *limiter);
 
 /* Something of it is left on disk, from there on (or nothing any more: `any` false). */

@@ -184,6 +184,12 @@ const struct limiter *destination_suspended(const struct destination *destinatio
 	return NULL;
 }
 
+const struct limiter *destination_held_by(const struct destination *destination)
+{
+	bool waits = destination->hold == DESTINATION_HELD_TO_CONNECT && destination->held_by != NULL;
+	return waits ? destination->held_by->limiter : NULL;
+}
+
 bool destination_is_under(const struct destination *destination, const struct limiter *limiter)
 {
 	for (size_t i = 0; i < destination->gate_count; i++)

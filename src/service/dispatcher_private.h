@@ -114,6 +114,9 @@ struct dispatcher {
 	struct loop_timer stop_timer;
 };
 
+/* dispatcher_pump.c */
+void dispatcher_pump_init(struct dispatcher *dispatcher);
+void dispatcher_pump_stop(struct dispatcher *dispatcher);
 /* Something changed that may let a delivery start: looks soon, once for many calls. */
 void dispatcher_pump_soon(struct dispatcher *dispatcher);
 /* Drops every delivery that has not started; their rows stay on disk. */
@@ -218,6 +221,9 @@ bool remote_reuse_for_first(struct destination *destination);
 void remote_reuse_or_quit(struct destination *destination);
 /* Makes room for a connection to somewhere else. */
 void remote_quit_one_idle(struct dispatcher *dispatcher);
+/* The same where this limiter (NULL: none), or the limits of the stream's addresses, keep others from having one. */
+void remote_quit_idle_under(struct dispatcher *dispatcher, const struct limiter *limiter);
+void remote_quit_idle_of_stream(struct dispatcher *dispatcher, const struct config_stream *stream);
 /* No connection is left for destinations that have none: the one that has let us wait longest is given up, if that was long. */
 void remote_end_slowest(struct dispatcher *dispatcher);
 /* Stopping: idle ones quit, or all are dropped (their deliveries stay on disk). */

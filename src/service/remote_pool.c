@@ -9,6 +9,8 @@
 #include "crypto/random.h"
 #include "service/streams.h"
 
+#include <string.h>
+
 #define ARENA_BYTES (1024u * 1024)
 
 /* While one connection of a destination works, another that fails does not make it a dead one. */
@@ -183,17 +185,29 @@ static void note_success(struct remote *remote)
 	remote->destination->reason[0] = '\0';
 }
 
+static void assign_next(struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	struct destination *destination = remote->destination;
+	if (!may_go_on(remote) || destination->waiting_count == 0)
+		return;
+	if (!destination_may_send(d->destinations, destination, loop_now_ms(d->loop))) {
+		dispatcher_pump_soon(d); /* it sets the timer for when this one is let go */
+		return;
+	}
+	if (!egress_may_send(remote))
+		return;
+	struct list *link = destination_take_fitting(d->destinations, destination, goes_to, remote);
+	if (link != NULL)
+		assign(remote, LIST_ENTRY(link, struct delivery, link));
+}
+
 void remote_take_next(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
 	note_success(remote);
-	if (remote->delivery == NULL && may_go_on(remote) && remote->destination->waiting_count > 0 &&
-		destination_may_send(d->destinations, remote->destination, loop_now_ms(d->loop)) &&
-		egress_may_send(remote)) {
-		struct list *link = destination_take_fitting(d->destinations, remote->destination, goes_to, remote);
-		if (link != NULL)
-			assign(remote, LIST_ENTRY(link, struct delivery, link));
-	}
+	if (remote->delivery == NULL)
+		assign_next(remote);
 	if (remote->delivery == NULL) {
 		go_idle(remote);
 	} else if (streams_may_send(d->server->streams, remote->egress, clock_wall_ms())) {
@@ -318,15 +332,53 @@ void remote_reuse_or_quit(struct destination *destination)
 	quit_idle(idle_remote(destination->idle.next));
 }
 
+static bool is_any(const void *about, const struct remote *remote)
+{
+	(void)about;
+	(void)remote;
+	return true;
+}
+
+static bool is_under(const void *limiter, const struct remote *remote)
+{
+	return destination_is_under(remote->destination, limiter);
+}
+
+static bool is_of_stream(const void *stream, const struct remote *remote)
+{
+	const struct config_stream *s = stream;
+	for (size_t i = 0; remote->egress != NULL && i < s->egress_count; i++)
+		if (strcmp(remote->egress->name, s->egress[i]) == 0)
+			return true;
+	return false;
+}
+
+static void quit_one(
+	struct dispatcher *d, bool (*is_it)(const void *about, const struct remote *remote), const void *about)
+{
+	for (struct list *l = d->remotes.next; l != &d->remotes; l = l->next) {
+		struct remote *remote = LIST_ENTRY(l, struct remote, link);
+		if (list_is_empty(&remote->idle_link) || !is_it(about, remote))
+			continue;
+		quit_idle(remote);
+		return;
+	}
+}
+
 void remote_quit_one_idle(struct dispatcher *dispatcher)
 {
-	for (struct list *l = dispatcher->remotes.next; l != &dispatcher->remotes; l = l->next) {
-		struct remote *remote = LIST_ENTRY(l, struct remote, link);
-		if (!list_is_empty(&remote->idle_link)) {
-			quit_idle(remote);
-			return;
-		}
-	}
+	quit_one(dispatcher, is_any, NULL);
+}
+
+void remote_quit_idle_under(struct dispatcher *dispatcher, const struct limiter *limiter)
+{
+	if (limiter != NULL)
+		quit_one(dispatcher, is_under, limiter);
+}
+
+void remote_quit_idle_of_stream(struct dispatcher *dispatcher, const struct config_stream *stream)
+{
+	quit_one(dispatcher, is_of_stream, stream);
 }
 
 void remote_quit_idle(struct dispatcher *dispatcher)

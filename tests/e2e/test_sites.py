@@ -152,8 +152,12 @@ def test_flood_on_disk_holds_up_nobody(make_postrider, make_peer, make_domain):
     flooded, domain = make_domain("flooded", peer), make_domain("behind", other)
     rest = [f"x{n}@{domain}" for n in range(20)]
     floods = [f"x{n}@{flooded}" for n in range(400)]
-    server.must("queue", "suspend", "--domain", flooded)
-    server.must("queue", "suspend", "--domain", domain)
+    probe = make_domain("probe", make_peer())
+    for suspended in (flooded, domain, probe):
+        server.must("queue", "suspend", "--domain", suspended)
+    # They are in force soon after: when a message to the last one is kept back.
+    base.wait_for(lambda: send(server, f"x@{probe}") and time.sleep(0.5) is None and server.queue_list("--deferred"), "the suspensions")
+    server.must("queue", "remove", "--domain", probe)
     send(server, *floods, *rest)
     base.wait_for(lambda: len(server.queue_list("--deferred")) == 420, "all of it on disk", step=0.3)
     server.stop()
@@ -197,7 +201,7 @@ def test_connections_end_by_age(make_postrider, make_peer, make_domain):
     send(server, f"y@{domain}")
     second = wait_messages(peer, 2)[1]
     assert first.session is not second.session
-    # A reload ends nothing, and a younger one is taken again.
+    # After a reload as before.
     server.write_config(delivery={"connection_age": "1h"})
     server.reload()
     send(server, f"z@{domain}")
@@ -235,6 +239,20 @@ def test_trouble_of_one_stream_is_not_anothers(make_postrider, make_peer, make_d
     [message] = wait_messages(peer, 1)
     assert message.recipients == [f"y@{domain}"]
     assert len(server.queue_list("--deferred")) == 1
+
+
+def test_rates_and_limits_wait_for_no_idle_connection(make_postrider, make_peer, make_domain):
+    """Connections that are kept for long: who waits for a rate goes on in time, and who waits for a connection gets an idle one's place."""
+    server = make_postrider(accounts={"joe": "joe"}, config={
+        **TRUSTED, "delivery": {"idle": "5m", "concurrency_per_destination": 1},
+        "stream slow": {"senders": "slow@here.example", "rate": "2/s"}, "stream narrow": {"senders": "narrow@here.example", "connections": 1}})
+    peers = [make_peer() for _ in range(4)]
+    domains = [make_domain("idle", peer) for peer in peers]
+    send(server, *[f"x{n}@{domains[0]}" for n in range(8)], sender="slow@here.example")
+    wait_messages(peers[0], 8)
+    for peer, domain in zip(peers[1:], domains[1:]):
+        send(server, f"x@{domain}", sender="narrow@here.example")
+        wait_messages(peer, 1)
 
 
 # --- by a time ---

@@ -1,0 +1,169 @@
+/* What is started next: destinations in turn, as far as connections, limiters and addresses allow. */
+#include "service/dispatcher_private.h"
+
+#include "base/clock.h"
+#include "service/streams.h"
+
+#define TIDY_MS 60000
+#define EGRESS_AGAIN_MS 1000
+#define PATIENCE_LOOK_MS 1000
+
+/* The last quarter of all connections is for destinations that have none: a few that let us wait must not hold up the mail to all others. */
+static enum destination_leave leave_to_open(const struct dispatcher *d)
+{
+	uint32_t most = d->config->delivery.connections;
+	if (d->connections >= most)
+		return DESTINATION_MAY_NOT_OPEN;
+	return d->connections < most - most / 4 ? DESTINATION_MAY_OPEN : DESTINATION_MAY_OPEN_FIRST;
+}
+
+/* None of its addresses may send today: all of it waits on disk. */
+static void leave_until(struct dispatcher *d, struct destination *destination, const struct streams_pick *pick)
+{
+	struct list *link;
+	int64_t until_ms = loop_now_ms(d->loop) + pick->again_wall_ms - clock_wall_ms();
+	while ((link = destination_take(d->destinations, destination)) != NULL) {
+		struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
+		delivery->untried = true;
+		delivery_defer_until(delivery, view_from_cstr(pick->reason), until_ms);
+	}
+	(void)destination_release(d->destinations, destination);
+}
+
+/* The address to send from. False: there is none now, and the destination is runnable no more. */
+static bool pick_egress(struct dispatcher *d, struct destination *destination, struct streams_pick *ret)
+{
+	const struct delivery *first = LIST_ENTRY(destination_first(destination), struct delivery, link);
+	const struct config_stream *stream = config_stream_named(d->config, first->way.stream);
+	int64_t now_ms = loop_now_ms(d->loop);
+	switch (streams_pick_egress(d->server->streams, stream, d->limiters, now_ms, clock_wall_ms(), ret)) {
+	case STREAMS_USE:
+		return true;
+	case STREAMS_WAIT:
+		/* A connection that is closed may help sooner than the time it names, and does not say so. */
+		destination_hold_until(d->destinations, destination,
+			ret->again_ms < now_ms + EGRESS_AGAIN_MS ? ret->again_ms : now_ms + EGRESS_AGAIN_MS);
+		remote_quit_idle_of_stream(d, stream);
+		return false;
+	case STREAMS_DEFER:
+	default:
+		leave_until(d, destination, ret);
+		return false;
+	}
+}
+
+static void open_one(struct dispatcher *d, struct destination *destination)
+{
+	struct streams_pick pick = { 0 };
+	if (!destination->is_local) {
+		if (!destination_may_open(d->destinations, destination, loop_now_ms(d->loop))) {
+			remote_quit_idle_under(d, destination_held_by(destination));
+			return;
+		}
+		if (!pick_egress(d, destination, &pick))
+			return;
+	}
+	struct delivery *delivery = LIST_ENTRY(destination_take(d->destinations, destination), struct delivery, link);
+	destination_opened(d->destinations, destination);
+	if (delivery->way.kind == DELIVERY_MAILBOX)
+		mailbox_deliver(delivery);
+	else
+		remote_open(d, delivery, &pick);
+}
+
+/* Each call starts a delivery, holds the destination, or ends an idle connection that none may go over: so it comes to an end. */
+static void start_one(struct dispatcher *d, struct destination *destination, enum destination_leave leave)
+{
+	bool may_open = leave == DESTINATION_MAY_OPEN || destination->is_local ||
+		(leave == DESTINATION_MAY_OPEN_FIRST && destination->connections == 0);
+	if (!list_is_empty(&destination->idle)) {
+		if (!destination_may_send(d->destinations, destination, loop_now_ms(d->loop)) ||
+			remote_reuse_for_first(destination))
+			return;
+	}
+	if (may_open && destination_has_room(destination))
+		open_one(d, destination);
+	else
+		remote_reuse_or_quit(destination);
+}
+
+/* Every place is taken: who has let us wait for long makes room for those that have none. */
+static void watch_patience(struct dispatcher *d)
+{
+	bool is_short = leave_to_open(d) == DESTINATION_MAY_NOT_OPEN &&
+		destination_wants_first_connection(d->destinations);
+	if (is_short && d->patience_timer.due_ms == INT64_MAX)
+		loop_timer_set(&d->patience_timer, loop_now_ms(d->loop) + PATIENCE_LOOK_MS);
+}
+
+static void pump(struct dispatcher *d)
+{
+	if (d->stopping)
+		return;
+	struct destination *destination;
+	enum destination_leave leave;
+	do {
+		while (leave = leave_to_open(d),
+			(destination = destination_next_runnable(d->destinations, leave)) != NULL)
+			start_one(d, destination, leave);
+	} while (destination_wake(d->destinations, loop_now_ms(d->loop)));
+	loop_timer_set(&d->unblock_timer, destination_next_wake_ms(d->destinations));
+	/* A connection that ends pumps again; one that only waits for more of its own makes room for others. */
+	if (leave_to_open(d) != DESTINATION_MAY_OPEN && destination_wants_connection(d->destinations))
+		remote_quit_one_idle(d);
+	watch_patience(d);
+	if (dispatcher_may_load(d))
+		dispatcher_load_soon(d);
+}
+
+static void unblock(void *owner)
+{
+	pump(owner);
+}
+
+static void end_slowest(void *owner)
+{
+	struct dispatcher *d = owner;
+	if (!d->stopping)
+		remote_end_slowest(d);
+	pump(d);
+}
+
+static void tidy(void *owner)
+{
+	struct dispatcher *d = owner;
+	limiter_table_tidy(d->limiters, loop_now_ms(d->loop));
+	loop_timer_set(&d->tidy_timer, loop_now_ms(d->loop) + TIDY_MS);
+}
+
+static void run_pump(struct loop_task *task)
+{
+	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, pump_task);
+	d->pump_posted = false;
+	pump(d);
+}
+
+void dispatcher_pump_soon(struct dispatcher *dispatcher)
+{
+	if (dispatcher->pump_posted)
+		return;
+	dispatcher->pump_posted = true;
+	loop_post(dispatcher->loop, &dispatcher->pump_task);
+}
+
+void dispatcher_pump_init(struct dispatcher *dispatcher)
+{
+	struct dispatcher *d = dispatcher;
+	d->pump_task.run = run_pump;
+	loop_timer_init(&d->unblock_timer, d->loop, unblock, d);
+	loop_timer_init(&d->patience_timer, d->loop, end_slowest, d);
+	loop_timer_init(&d->tidy_timer, d->loop, tidy, d);
+	loop_timer_set(&d->tidy_timer, loop_now_ms(d->loop) + TIDY_MS);
+}
+
+void dispatcher_pump_stop(struct dispatcher *dispatcher)
+{
+	loop_timer_clear(&dispatcher->unblock_timer);
+	loop_timer_clear(&dispatcher->patience_timer);
+	loop_timer_clear(&dispatcher->tidy_timer);
+}
