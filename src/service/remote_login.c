@@ -209,7 +209,11 @@ bool remote_login_refused(struct remote *remote, const struct smtp_sender_event 
 		remote_set_reason(remote, "451 4.7.8 Smart host %.60s refused the login of %.60s: %.100s", s->name,
 			s->login, buf_cstr(&reply));
 	buf_clear(&reply);
-	if (!uses_token(s) || !smtp_reply_is_permanent(&event->reply))
+	if (!smtp_reply_is_permanent(&event->reply))
+		return false;
+	/* Its other addresses know the same, and would count it as one more wrong guess. */
+	remote->next_address = remote->address_count;
+	if (!uses_token(s))
 		return false;
 	oauth_refused(smarthosts_oauth(remote->dispatcher->smarthosts), s, buf_view(&remote->login.token));
 	if (remote->login.renewed)

@@ -3,6 +3,8 @@ import socket
 import uuid
 
 from lab import base
+from lab.auth_peer import AuthPeer
+from lab.postrider import make_readable
 from lab.wire import Wire
 
 TRUSTED = {"listen mx": {"relay_from": ["127.0.0.0/8"]}}
@@ -69,3 +71,31 @@ def test_silent_policy_hosts_hold_up_nobody_else(make_postrider, make_peer, make
     wait_arrived(good, send(server, f"a@{make_domain('good', good)}"))
     assert "sts-failed" not in server.log_text() and not there.messages
     pit.close()
+
+
+def test_a_wrong_password_is_said_once(make_postrider, lab, authority, dns):
+    """A smart host with several addresses is one: each of them would count the same wrong password, and lock us out the sooner."""
+    label = "hub" + uuid.uuid4().hex[:8]
+    ips = [lab.address() for _ in range(3)]
+    hubs = [AuthPeer(ip, lab.port(587), certificate=authority.issue([f"{label}.example"]), passwords={"me": "right"}) for ip in ips]
+    dns.add(*[f"{label} A {ip}" for ip in ips])
+    file = lab.path(f"{label}.password")
+    with open(file, "w", encoding="utf-8") as f:
+        f.write("wrong\n")
+    make_readable(file)
+    server = make_postrider(config={**TRUSTED, "queue": {"retry_first": "1h", "retry_max": "1h"}, "smarthost hub": {
+        "host": f"{label}.example", "port": lab.port(587), "login": "me", "password_file": file, "domains": ["anywhere.example"]}})
+    send(server, "a@anywhere.example")
+    base.wait_for(lambda: any("refused the login" in str(r) for r in server.queue_list()), "the deferral")
+    assert sum(len(hub.sessions) for hub in hubs) == 1
+    for hub in hubs:
+        hub.close()
+
+
+def test_a_policy_that_an_address_cannot_satisfy_defers(make_postrider, make_peer):
+    """An address literal has no TLSA records: what our policy refuses is no reason to return the mail as if there were no host."""
+    server = make_postrider(config={**TRUSTED, "delivery": {"tls": "dane"}, "queue": {"retry_first": "1h", "retry_max": "1h"}})
+    peer = make_peer()
+    about = send(server, f"a@[{peer.ip}]")
+    base.wait_for(lambda: "demands DANE" in str(server.queue_list()), lambda: f"the deferral of {about}: {server.log_text()[-1500:]}")
+    assert not peer.messages
