@@ -247,12 +247,6 @@ static void window_of_the_silent(void **state)
 	assert_int_equal(d->window, first + 1);
 }
 
-static void take_all(void *owner, struct destination *d)
-{
-	while (destination_take(table, d) != NULL)
-		(*(int *)owner)++;
-}
-
 static void each_frees_the_empty_ones(void **state)
 {
 	(void)state;

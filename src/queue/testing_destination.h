@@ -54,4 +54,10 @@ static inline int64_t wake(int64_t now_ms)
 	return destination_next_wake_ms(table);
 }
 
+static inline void take_all(void *owner, struct destination *d)
+{
+	while (destination_take(table, d) != NULL)
+		(*(int *)owner)++;
+}
+
 #endif
