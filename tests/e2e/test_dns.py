@@ -83,7 +83,8 @@ def _huge(question):
 
 
 def _wrong_identity(question):
-    return [question.answer((question.name, MX, mx(1, "x")), identity=n) for n in range(200)]
+    own = struct.unpack("!H", question.message[:2])[0]
+    return [question.answer((question.name, MX, mx(1, "x")), identity=n) for n in range(200) if n != own]
 
 
 def _lies_about_count(question):
@@ -122,7 +123,7 @@ ATTACKS = {
     "800 times the same mail host": (lambda q: _huge(q) if q.type == MX else q.answer(rcode=NXDOMAIN), "failed"),
     "SERVFAIL": (lambda q: q.answer(rcode=SERVFAIL), "deferred"),
     "REFUSED": (lambda q: q.answer(rcode=REFUSED), "deferred"),
-    "wrong identities": (_wrong_identity, ""),  # once in a while one of them is right
+    "wrong identities": (_wrong_identity, "deferred"),
     "a count that lies": (_lies_about_count, "deferred"),
     "a name that points to itself": (_pointer_to_itself, "deferred"),
     "cut off": (lambda q: q.answer((q.name, MX, mx(1, "x")))[:-3], "deferred"),
