@@ -170,7 +170,8 @@ static struct destination *next_left(struct dispatcher *d)
 bool dispatcher_may_load(struct dispatcher *dispatcher)
 {
 	struct dispatcher *d = dispatcher;
-	return !d->loading && dispatcher_room(d) > 0 && (d->more_on_disk || next_left(d) != NULL);
+	return !d->loading && loop_now_ms(d->loop) >= d->load_again_ms && dispatcher_room(d) > 0 &&
+		(d->more_on_disk || next_left(d) != NULL);
 }
 
 static struct destination_left left_at(struct queue_position at)
@@ -306,6 +307,8 @@ static void page_failed(struct dispatcher *d, const struct load *load, const cha
 {
 	LOG(LOG_LEVEL_ERROR, "queue-read-failed", LOG_CSTR("reason", reason));
 	d->next_due_wall_ms = clock_wall_ms() + RETRY_MS;
+	/* Not at once, though there is room and more to read: the disk would fail as often as it can. */
+	d->load_again_ms = loop_now_ms(d->loop) + RETRY_MS;
 	if (load->destination == NULL)
 		return;
 	load->destination->left.reading = false;

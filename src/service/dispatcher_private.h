@@ -93,6 +93,7 @@ struct dispatcher {
 	bool more_on_disk; /* reading stopped at a limit */
 	bool read_left_last; /* reading what was left for a destination and reading on take turns */
 	bool loading;
+	int64_t load_again_ms; /* a reading failed: not before then (monotonic) */
 	bool started_once; /* the first reading takes what was being handed over, too */
 	size_t finished_count, finished_room;
 	uint64_t *finished; /* messages that ended while a reading was under way: its rows of them are stale */
