@@ -47,6 +47,8 @@ struct delivery_way {
 	int32_t priority; /* higher ones first */
 	unsigned flags; /* QUEUE_REQUIRETLS … */
 	int64_t deliver_by_ms;
+	struct view
+		return_domain; /* forwarded: the domain of ours that the return address is made at (return_path.h); empty: the sender's own */
 };
 
 struct delivery {

@@ -27,7 +27,7 @@ static bool same_way(const struct delivery_way *a, const struct delivery_way *b)
 {
 	return view_eq_nocase(a->domain, b->domain) && view_eq_nocase(a->smarthost, b->smarthost) &&
 		view_eq_nocase(a->stream, b->stream) && a->priority == b->priority && a->flags == b->flags &&
-		a->deliver_by_ms == b->deliver_by_ms;
+		a->deliver_by_ms == b->deliver_by_ms && view_eq_nocase(a->return_domain, b->return_domain);
 }
 
 static struct delivery **slot(struct routing *routing, const struct delivery_way *way)
@@ -139,6 +139,7 @@ static void route_remote(struct routing *routing, struct queue_recipient *recipi
 		.priority = recipient->priority,
 		.flags = recipient->flags & WAY_FLAGS,
 		.deliver_by_ms = recipient->deliver_by_ms,
+		.return_domain = return_path_domain(routing->dispatcher, routing->message, recipient, address),
 	};
 	if (way.smarthost.len == 0)
 		way.domain = !is_name || view_eq(buf_view(&ascii), domain)

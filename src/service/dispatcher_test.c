@@ -226,6 +226,26 @@ static void mailbox_became_an_alias(void **state)
 	testing_server_reopen(&t);
 }
 
+static enum err make_ann_lead_away(struct db *db, const void *arg)
+{
+	(void)arg;
+	enum err err = directory_account_remove(db, VIEW("ann@here.example"));
+	return err == ERR_OK ? directory_alias_add(db, VIEW("ann@here.example"), VIEW("x@far.example")) : err;
+}
+
+/* The mail that an alias leads away now has a return address of ours, as if the alias had been there before; mail to others keeps its own. */
+static void mailbox_is_led_away(void **state)
+{
+	(void)state;
+	testing_submit(&t, &(struct testing_mail){ .from = "a@b.example", .to = "ann@here.example y@far.example" });
+	testing_submit(&t, &(struct testing_mail){ .from = "joe@here.example", .to = "ann@here.example" });
+	testing_write(&t, make_ann_lead_away, NULL);
+	testing_server_start_dispatcher(&t);
+	testing_wait_queue_empty(&t);
+	assert_int_equal(atomic_load(&peer.messages), 3);
+	assert_int_equal(atomic_load(&peer.srs_senders), 1);
+}
+
 static enum err make_ann_one_of_the_others(struct db *db, const void *arg)
 {
 	(void)arg;
@@ -537,6 +557,7 @@ int main(void)
 		CASE(mailbox_is_gone),
 		CASE(bounce_without_the_body),
 		CASE(mailbox_became_an_alias),
+		CASE(mailbox_is_led_away),
 		CASE(alias_of_those_who_have_it),
 		CASE(tried_until_it_works),
 		CASE(due_while_others_are_under_way),

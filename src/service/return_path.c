@@ -47,25 +47,30 @@ static enum err sign(const struct delivery *delivery, struct buf *out)
 	return err;
 }
 
-/* Mail from outside, to an alias of ours that leads to another domain. */
-static bool is_forwarded(const struct delivery *delivery)
+struct view return_path_domain(struct dispatcher *dispatcher, struct message *message,
+	const struct queue_recipient *recipient, struct view address)
 {
-	const struct queue_message *q = &delivery->message->envelope;
-	const struct queue_recipient *r = delivery->recipients[0].recipient;
-	return q->account.len == 0 && r->original.len > 0 && (r->flags & QUEUE_NO_SRS) == 0 &&
-		!domains_contain(delivery->dispatcher->server->domains, domain_of(q->reverse_path));
+	struct domains *ours = dispatcher->server->domains;
+	const struct queue_message *q = &message->envelope;
+	const char *configured = dispatcher->config->forwarding.domain;
+	/* An alias may have taken a mailbox's place since the message was accepted. */
+	struct view original = recipient->original.len > 0 ? recipient->original : recipient->address;
+	bool is_led_on = recipient->original.len > 0 || !view_eq(address, recipient->address);
+	if (!dispatcher->config->forwarding.srs || !is_led_on || (recipient->flags & QUEUE_NO_SRS) != 0)
+		return VIEW_NONE;
+	if (q->account.len > 0 || q->reverse_path.len == 0 || domains_contain(ours, domain_of(q->reverse_path)))
+		return VIEW_NONE;
+	struct view domain = configured != NULL ? view_from_cstr(configured) : domain_of(original);
+	/* A bounce must come back to us. */
+	if (!domains_contain(ours, domain))
+		return VIEW_NONE;
+	return configured != NULL ? message_keep(message, domain) : domain;
 }
 
 static enum err forward(const struct delivery *delivery, struct buf *out)
 {
-	const struct dispatcher *d = delivery->dispatcher;
-	const char *configured = d->config->forwarding.domain;
-	struct view domain = configured != NULL ? view_from_cstr(configured)
-						: domain_of(delivery->recipients[0].recipient->original);
-	if (!domains_contain(d->server->domains, domain))
-		return ERR_UNSUPPORTED;
-	return srs_forward(address_key(d->server), clock_wall_ms() / DAY_MS, delivery->message->envelope.reverse_path,
-		domain, out);
+	return srs_forward(address_key(delivery->dispatcher->server), clock_wall_ms() / DAY_MS,
+		delivery->message->envelope.reverse_path, delivery->way.return_domain, out);
 }
 
 struct view return_path_for(const struct delivery *delivery, struct buf *out)
@@ -79,7 +84,7 @@ struct view return_path_for(const struct delivery *delivery, struct buf *out)
 	bool is_own = domains_contain(delivery->dispatcher->server->domains, domain_of(own));
 	if (is_own && signed_stream(config, delivery->recipients[0].recipient) != NULL)
 		err = sign(delivery, out);
-	else if (config->forwarding.srs && is_forwarded(delivery))
+	else if (delivery->way.return_domain.len > 0)
 		err = forward(delivery, out);
 	/* What can't be rewritten goes as it is: better that than not at all. */
 	if (err != ERR_OK)

@@ -8,8 +8,13 @@
 #include "queue/bounce_address.h"
 #include "service/dispatcher_private.h"
 
+/* The domain of ours at which mail from outside gets its return address when it leaves again for `address`, which an alias of ours led this recipient
+ * to. Empty: it keeps the sender's. Text of the message's. It is part of a delivery's way: who needs another return address goes in another
+ * transaction. */
+struct view return_path_domain(struct dispatcher *dispatcher, struct message *message,
+	const struct queue_recipient *recipient, struct view address);
 /* The reverse-path to say to the next server for this delivery: the message's own, or one of our making, appended to *out (empty before). The view is
- * good as long as both live. Every recipient of the delivery must have the same (return_path_is_single()). */
+ * good as long as both live. Every recipient of the delivery has the same: see delivery->way.return_domain and return_path_is_single(). */
 struct view return_path_for(const struct delivery *delivery, struct buf *out);
 /* This recipient's copy has a return address of its own: it goes alone. */
 bool return_path_is_single(const struct config *config, const struct queue_recipient *recipient);

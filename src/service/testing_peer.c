@@ -57,6 +57,8 @@ static bool answer(struct client *c, struct view line)
 		return say(c, "250-peer\r\n250-PIPELINING\r\n250 8BITMIME\r\n") && !atomic_load(&p->closes_after_ehlo);
 	if (view_starts_with_nocase(line, VIEW("MAIL"))) {
 		unsigned most = atomic_load(&p->messages_per_connection);
+		if (view_starts_with_nocase(line, VIEW("MAIL FROM:<SRS0=")))
+			atomic_fetch_add(&p->srs_senders, 1);
 		if (most == 0 || c->messages < most)
 			return say(c, "250 2.1.0 ok\r\n");
 		(void)say(c, "421 4.7.0 enough for now\r\n");

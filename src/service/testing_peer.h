@@ -16,6 +16,7 @@ struct testing_peer {
 	_Atomic unsigned messages_per_connection; /* then MAIL gets 421; 0: no limit */
 	/* What it saw. */
 	_Atomic unsigned connections, messages, recipients, waiting /* for `holds` */;
+	_Atomic unsigned srs_senders; /* MAIL FROM:<SRS… */
 
 	/* private */
 	int fd;

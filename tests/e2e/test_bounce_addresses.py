@@ -92,6 +92,37 @@ def test_srs_is_for_forwarded_mail_only(forwarder, make_peer, make_domain):
     base.wait_for(lambda: any(m.sender == f"joe@{near.domain}" for m in far.messages), "the message as it was")
 
 
+def test_each_recipient_has_the_return_address_that_is_his(make_postrider, make_peer, make_domain):
+    """Who is written to directly, and who is reached through aliases of two domains of ours, are at the same far domain: three transactions."""
+    far, near = make_peer(), make_peer()
+    far.domain, near.domain = make_domain("far", far), make_domain("near", near)
+    server = make_postrider(domain="fwd.example", config={**OPEN, "listen mx": {"relay_from": ["127.0.0.0/8"]}},
+                            aliases=[("out", f"ann@{far.domain}"), ("two", f"cy@{far.domain}"), ("two", f"di@{far.domain}")])
+    server.must("domain", "add", "other.example")
+    server.must("alias", "add", "out@other.example", f"eve@{far.domain}")
+    sender = f"joe@{near.domain}"
+
+    def check(recipients, expected):
+        before = len(far.messages)
+        send(server, sender, recipients)
+        base.wait_for(lambda: sum(len(m.recipients) for m in far.messages[before:]) == sum(len(to) for _, to in expected), lambda: far.messages)
+        found = sorted((m.sender.rpartition("=")[2] if m.sender.startswith("SRS0=") else m.sender, sorted(m.recipients))
+                       for m in far.messages[before:])
+        assert found == sorted((who, sorted(f"{name}@{far.domain}" for name in to)) for who, to in expected)
+        server.wait_queue_empty()
+
+    ours, others, own = "joe@fwd.example", "joe@other.example", sender
+    check([f"bob@{far.domain}", "out@fwd.example"], [(own, ["bob"]), (ours, ["ann"])])
+    check(["out@fwd.example", f"bob@{far.domain}"], [(own, ["bob"]), (ours, ["ann"])])
+    check(["two@fwd.example", f"bob@{far.domain}", "out@other.example", "out@fwd.example", f"al@{far.domain}"],
+          [(own, ["bob", "al"]), (ours, ["ann", "cy", "di"]), (others, ["eve"])])
+    # Where they have the same return address they still share a transaction.
+    server.write_config(forwarding={"domain": "other.example"}, **{"listen mx": {"relay_from": ["127.0.0.0/8"]}})
+    server.reload()
+    server.wait_log(r"event=reloaded")
+    check(["out@fwd.example", "out@other.example"], [(others, ["ann", "eve"])])
+
+
 @pytest.fixture
 def newsletter(make_postrider, make_peer, make_domain):
     far = make_peer()
