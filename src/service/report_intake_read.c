@@ -25,7 +25,7 @@ struct report_intake {
 	bool (*is_ours)(void *owner, struct view domain);
 	void *owner;
 	struct feedback_report failure;
-	struct buf reporter; /* of a failure report: who sent it */
+	struct buf reporter, domain; /* of a failure report: who sent it, and whose mail it is about */
 };
 
 void report_intake_free(struct report_intake *intake)
@@ -36,6 +36,7 @@ void report_intake_free(struct report_intake *intake)
 	mem_free(intake->rows);
 	buf_clear(&intake->policy);
 	buf_clear(&intake->reporter);
+	buf_clear(&intake->domain);
 	feedback_report_clear(&intake->failure);
 	mem_free(intake);
 }
@@ -58,7 +59,7 @@ struct view report_intake_domain(const struct report_intake *intake)
 	case REPORT_INTAKE_TLS:
 		return cut(intake->tls.policies[0].domain);
 	default:
-		return cut(intake->failure.reported_domain);
+		return buf_view(&intake->domain);
 	}
 }
 
@@ -72,6 +73,11 @@ struct view report_intake_organization(const struct report_intake *intake)
 	default:
 		return cut(buf_view(&intake->reporter));
 	}
+}
+
+static struct view cut_type(struct view text)
+{
+	return view_sub(text, 0, 32);
 }
 
 /* DMARC */
@@ -154,13 +160,17 @@ static enum err read_tls(struct report_intake *intake, struct view json)
 	return err;
 }
 
-static enum err put_policy(
-	const struct report_intake *intake, struct db *db, const struct tls_report_policy *policy, unsigned *count)
+/* Of one domain and type: a report has several when the policy changed, or each host has its own TLSA records. */
+static bool is_alike(const struct tls_report_policy *a, const struct tls_report_policy *b)
 {
-	struct report_tls_row *rows = mem_alloc_array(policy->failure_count, sizeof *rows);
-	for (size_t i = 0; i < policy->failure_count; i++) {
+	return view_eq(cut(a->domain), cut(b->domain)) && view_eq(cut_type(a->type), cut_type(b->type));
+}
+
+static size_t add_rows(const struct tls_report_policy *policy, struct report_tls_row *rows, size_t count)
+{
+	for (size_t i = 0; i < policy->failure_count && count < REPORT_STORE_ROWS_MAX; i++) {
 		const struct tls_report_failure *f = &policy->details[i];
-		rows[i] = (struct report_tls_row){
+		rows[count++] = (struct report_tls_row){
 			.result = view_sub(f->result_type, 0, 64),
 			.host = cut(f->receiving_host),
 			.sending_ip = view_sub(f->sending_ip, 0, 64),
@@ -169,19 +179,32 @@ static enum err put_policy(
 			.sessions = f->sessions,
 		};
 	}
+	return count;
+}
+
+/* This policy and all behind it that are like it, as one: the store knows them by domain and type. */
+static enum err put_policies(const struct report_intake *intake, struct db *db, size_t first, unsigned *count)
+{
+	const struct tls_report_policy *policies = intake->tls.policies;
+	struct report_tls_row *rows = mem_alloc_array(REPORT_STORE_ROWS_MAX, sizeof *rows);
 	struct report_tls report = {
-		.domain = cut(policy->domain),
+		.domain = cut(policies[first].domain),
 		.organization = report_intake_organization(intake),
 		.report_id = cut(intake->tls.report_id),
-		.policy_type = view_sub(policy->type, 0, 32),
+		.policy_type = cut_type(policies[first].type),
 		.begin_s = intake->tls.begin_s,
 		.end_s = intake->tls.end_s,
-		.successes = policy->successes,
-		.failures = policy->failures,
 		.received_ms = intake->now_ms,
-		.row_count = policy->failure_count,
 		.rows = rows,
 	};
+	for (size_t i = first; i < intake->tls.policy_count; i++) {
+		if (!is_alike(&policies[first], &policies[i]))
+			continue;
+		/* Each of them is at most INT64_MAX / 1,000,000. */
+		report.successes += policies[i].successes;
+		report.failures += policies[i].failures;
+		report.row_count = add_rows(&policies[i], rows, report.row_count);
+	}
 	bool is_new = false;
 	enum err err = report_store_put_tls(db, &report, &is_new);
 	*count += is_new;
@@ -189,13 +212,21 @@ static enum err put_policy(
 	return err;
 }
 
+static bool was_put(const struct report_intake *intake, size_t index)
+{
+	for (size_t i = 0; i < index; i++)
+		if (is_alike(&intake->tls.policies[i], &intake->tls.policies[index]))
+			return true;
+	return false;
+}
+
 static enum err put_tls(const struct report_intake *intake, struct db *db, unsigned *ret_new)
 {
 	enum err err = ERR_OK;
 	unsigned count = 0;
 	for (size_t i = 0; i < intake->tls.policy_count && err == ERR_OK; i++)
-		if (intake->is_ours(intake->owner, intake->tls.policies[i].domain))
-			err = put_policy(intake, db, &intake->tls.policies[i], &count);
+		if (intake->is_ours(intake->owner, intake->tls.policies[i].domain) && !was_put(intake, i))
+			err = put_policies(intake, db, i, &count);
 	*ret_new = count;
 	return err;
 }
@@ -224,6 +255,19 @@ static struct view domain_of(struct view address)
 	return at < address.len ? view_from(address, at + 1) : VIEW_NONE;
 }
 
+/* The one that is reported, else the author's: in lower case without a dot at its end, as domains are known by. */
+static enum err set_domain(struct report_intake *intake)
+{
+	const struct feedback_report *f = &intake->failure;
+	struct view domain = cut(f->reported_domain.len > 0 ? f->reported_domain : domain_of(f->header_from));
+	if (domain.len > 0 && domain.ptr[domain.len - 1] == '.')
+		domain.len--;
+	enum err err = buf_append(&intake->domain, domain);
+	for (size_t i = 0; i < intake->domain.len; i++)
+		intake->domain.ptr[i] = ascii_lower(intake->domain.ptr[i]);
+	return err;
+}
+
 static enum err read_failure(struct report_intake *intake, struct view message)
 {
 	struct feedback_report *f = &intake->failure;
@@ -233,10 +277,9 @@ static enum err read_failure(struct report_intake *intake, struct view message)
 	/* Complaints are about mail that we sent, and counted elsewhere. */
 	if (!view_eq(f->type, VIEW("auth-failure")))
 		return err_set(ERR_NOT_FOUND, "the feedback is not about authentication");
-	if (f->reported_domain.len == 0)
-		f->reported_domain = domain_of(f->header_from);
 	intake->kind = REPORT_INTAKE_FAILURE;
-	return find_reporter(message, &intake->reporter);
+	err = set_domain(intake);
+	return err == ERR_OK ? find_reporter(message, &intake->reporter) : err;
 }
 
 static enum err put_failure(const struct report_intake *intake, struct db *db, unsigned *ret_new)

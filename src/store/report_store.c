@@ -5,7 +5,7 @@
 
 static int64_t number(uint64_t n)
 {
-	return n < INT64_MAX ? (int64_t)n : INT64_MAX;
+	return n < REPORT_STORE_COUNT_MAX ? (int64_t)n : REPORT_STORE_COUNT_MAX;
 }
 
 /* How many came within 24 hours; `sql` counts those since $1. */

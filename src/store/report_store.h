@@ -8,6 +8,8 @@
 #include "store/db.h"
 
 #define REPORT_STORE_ROWS_MAX 10000u /* of one report; what is beyond is summed up in one more row without an address */
+#define REPORT_STORE_COUNT_MAX                                                                                         \
+	1000000000u /* messages or sessions of one row: whatever is claimed, 400 days of reports can be summed up */
 #define REPORT_STORE_DAY_MAX 2000 /* reports of each kind within 24 hours: whoever floods us does not fill the disk */
 
 struct report_row {

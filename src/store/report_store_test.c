@@ -222,12 +222,48 @@ static void test_bounds(void **state)
 	assert_int_equal(report_store_put_dmarc(db, &more, &is_new), ERR_OK);
 }
 
+/* Whatever others claim, sums of it can be told: the engines fail where a sum does not fit 64 bits. */
+static void test_hostile_counts(void **state)
+{
+	struct db *db = db_of(state);
+	struct report_row row = { .source_ip = VIEW("192.0.2.1"), .messages = UINT64_MAX, .disposition = VIEW("none") };
+	const struct report_tls_row tls_row = { .result = VIEW("other"), .sessions = UINT64_MAX };
+	struct seen seen = { 0 };
+	for (int i = 0; i < 20; i++) {
+		char id[16];
+		bool is_new = false;
+		snprintf(id, sizeof id, "r%d", i);
+		struct report_dmarc report = sample("Org", id);
+		report.rows = &row;
+		report.row_count = 1;
+		assert_int_equal(report_store_put_dmarc(db, &report, &is_new), ERR_OK);
+		struct report_tls tls = { .domain = VIEW("a.example"),
+			.organization = VIEW("Org"),
+			.report_id = view_from_cstr(id),
+			.policy_type = VIEW("sts"),
+			.end_s = 2000,
+			.successes = UINT64_MAX,
+			.failures = UINT64_MAX,
+			.row_count = 1,
+			.rows = &tls_row };
+		assert_int_equal(report_store_put_tls(db, &tls, &is_new), ERR_OK);
+	}
+	uint64_t messages = 0, aligned = 0, sources = 0;
+	assert_int_equal(report_store_totals(db, VIEW("a.example"), 0, &messages, &aligned, &sources), ERR_OK);
+	assert_int_equal(messages, 20 * (uint64_t)REPORT_STORE_COUNT_MAX);
+	assert_int_equal(report_store_sources(db, VIEW("a.example"), 0, 10, see_source, &seen), ERR_OK);
+	assert_int_equal(report_store_reporters(db, VIEW("a.example"), 0, 10, see_reporter, &seen), ERR_OK);
+	assert_int_equal(report_store_tls(db, VIEW("a.example"), 0, 10, see_tls, &seen), ERR_OK);
+	assert_int_equal(report_store_tls_failures(db, VIEW("a.example"), 0, 10, see_tls_row, &seen), ERR_OK);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_failures_and_tls, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bounds, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_hostile_counts, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
