@@ -117,6 +117,48 @@ static void go_idle(struct remote *remote)
 	loop_timer_set(&remote->idle_timer, loop_now_ms(d->loop) + remote->config->delivery.idle_ms);
 }
 
+/* Before this connection was had: the host was no good, for mail of this domain. */
+static bool was_tried_in_vain(const struct remote *remote, struct view host, const struct domain_route *route)
+{
+	/* What one domain demands, or one message wants, says nothing of the hosts to others. */
+	bool is_known_of_all = !remote->refused_by_policy && !remote->tls.refused_alone;
+	for (size_t i = 0; i + 1 < remote->next_host; i++)
+		if (view_eq_nocase(remote->hosts[i], host))
+			return is_known_of_all || remote->route == route;
+	return false;
+}
+
+/* RFC 5321 §5.1: the hosts of a domain are tried in their order. Domains with the same hosts may have them in another one. */
+static bool is_the_turn_of(const struct remote *remote, const struct domain_route *route)
+{
+	const struct mx_hosts *hosts = &route->hosts;
+	size_t at = 0;
+	while (at < hosts->count && !view_eq_nocase(hosts->names[at], remote->host))
+		at++;
+	for (size_t i = 0; i < at && at < hosts->count; i++)
+		if (hosts->preferences[i] < hosts->preferences[at] &&
+			!was_tried_in_vain(remote, hosts->names[i], route))
+			return false;
+	return at < hosts->count;
+}
+
+static uint32_t preference_of(const struct domain_route *route, struct view host)
+{
+	const struct mx_hosts *hosts = &route->hosts;
+	for (size_t i = 0; i < hosts->count; i++)
+		if (view_eq_nocase(hosts->names[i], host))
+			return hosts->preferences[i];
+	return UINT32_MAX;
+}
+
+/* The hosts that are left are in the order of another domain: where this one's is another, it goes to none of them from here. */
+static void leave_hosts_of(struct remote *remote, const struct domain_route *route)
+{
+	for (size_t i = remote->next_host; i > 0 && i < remote->host_count; i++)
+		if (preference_of(route, remote->hosts[i]) < preference_of(route, remote->hosts[i - 1]))
+			remote->host_count = remote->next_host;
+}
+
 /* Over this connection, as far as it goes to the right host: domains with the same hosts share connections. */
 static bool goes_to(void *owner, struct list *link)
 {
@@ -126,10 +168,7 @@ static bool goes_to(void *owner, struct list *link)
 		return false;
 	if (delivery->route == NULL || remote->route == NULL)
 		return delivery->route == NULL && remote->route == NULL;
-	for (size_t i = 0; i < delivery->route->hosts.count; i++)
-		if (view_eq_nocase(delivery->route->hosts.names[i], remote->host))
-			return true;
-	return false;
+	return is_the_turn_of(remote, delivery->route);
 }
 
 /* As far as its address goes: rates, and the ceiling of a new one. */
@@ -154,6 +193,8 @@ static void count_message(struct remote *remote)
 static void assign(struct remote *remote, struct delivery *delivery)
 {
 	remote->delivery = delivery;
+	if (delivery->route != NULL && remote->route != NULL && delivery->route != remote->route)
+		leave_hosts_of(remote, delivery->route);
 	count_message(remote);
 	trace_routed(remote, delivery);
 }

@@ -73,6 +73,38 @@ def test_domains_with_the_same_hosts_share_connections(make_postrider, make_peer
     assert len(peer.sessions) == 1
 
 
+@pytest.fixture
+def patient(make_postrider):
+    """Its connections stay open for as long as a test takes."""
+    return make_postrider(accounts={"joe": "joe"}, config={**TRUSTED, "delivery": {"idle": "5m"}})
+
+
+def test_the_same_hosts_in_another_order(patient, dns, make_peer):
+    """RFC 5321 §5.1: one's best host is the other's second, and a connection to it is no reason to go there while the best is up."""
+    label = "o" + uuid.uuid4().hex[:6]
+    first, second = make_peer(), make_peer()
+    dns.add(f"a.{label} A {first.ip}", f"b.{label} A {second.ip}",
+            f"one.{label} MX 10 a.{label}", f"one.{label} MX 20 b.{label}", f"two.{label} MX 20 a.{label}", f"two.{label} MX 10 b.{label}")
+    for _ in range(3):
+        for domain in ("one", "two"):
+            send(patient, f"x@{domain}.{label}.example")
+            patient.wait_queue_empty()
+    assert {(peer, m.recipients[0].partition(".")[0]) for peer in (first, second) for m in peer.messages} == {(first, "x@one"), (second, "x@two")}
+    assert [len(peer.messages) for peer in (first, second)] == [3, 3]
+
+
+def test_a_second_host_serves_all_while_the_best_is_down(patient, dns, make_peer):
+    """What one connection found out is not found out again for each message, or for the next domain with the same hosts."""
+    label = "w" + uuid.uuid4().hex[:6]
+    down, up = make_peer(script={"GREETING": lambda session, argument: "421 4.3.2 closed"}), make_peer()
+    dns.add(f"a.{label} A {down.ip}", f"b.{label} A {up.ip}",
+            *[f"{domain}.{label} MX {preference} {host}.{label}" for domain in ("one", "two") for preference, host in ((10, "a"), (20, "b"))])
+    for domain in ("one", "one", "two", "two"):
+        send(patient, f"x@{domain}.{label}.example")
+        patient.wait_queue_empty()
+    assert (len(up.messages), len(up.sessions), len(down.sessions)) == (4, 1, 1)
+
+
 def test_limit_holds_for_all_of_them_together(make_postrider, make_peer, make_company):
     server = make_postrider(accounts={"joe": "joe"}, config={**TRUSTED, "delivery": {"concurrency_per_destination": 3}})
     lock, open_now, most, go = threading.Lock(), set(), [0], threading.Event()
