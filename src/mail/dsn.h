@@ -30,6 +30,9 @@ struct dsn {
 	struct view reporting_mta; /* our host name */
 	struct view envelope_id; /* ENVID, decoded; may be empty */
 	int64_t arrival_ms; /* 0 = not told */
+	int64_t deliver_by_ms; /* DELIVERBY (RFC 2852 §5); 0 = none */
+	int64_t hold_until_ms; /* FUTURERELEASE (RFC 4865 §5.1.2); 0 = none */
+	uint32_t hold_for_s; /* it was asked for as an interval; 0 = as a date */
 	int64_t now_ms;
 	int zone_minutes;
 	uint8_t random[DSN_RANDOM_BYTES]; /* for the boundary and the Message-ID */

@@ -160,6 +160,21 @@ static void write_recipient(struct writer *w, const struct dsn *dsn, const struc
 		write_date(w, "Will-Retry-Until: ", dsn, r->retry_until_ms);
 }
 
+/* RFC 4865 §5.1.2: what was asked for, in the words of a parameter HOLD that never came to be. */
+static void write_hold(struct writer *w, const struct dsn *dsn)
+{
+	if (dsn->hold_until_ms == 0)
+		return;
+	write_text(w, "Future-Release-Request: ");
+	if (dsn->hold_for_s > 0)
+		write_result(w, buf_append_format(w->out, "for;%u", dsn->hold_for_s));
+	else
+		write_text(w, "until;");
+	if (dsn->hold_for_s == 0)
+		write_result(w, date_format_rfc3339(dsn->hold_until_ms, w->out));
+	write_text(w, "\r\n");
+}
+
 enum err dsn_write_status(const struct dsn *dsn, struct buf *out)
 {
 	struct writer w = writer_begin(out);
@@ -176,6 +191,8 @@ enum err dsn_write_status(const struct dsn *dsn, struct buf *out)
 		write_text(&w, "\r\n");
 	}
 	write_date(&w, "Arrival-Date: ", dsn, dsn->arrival_ms);
+	write_date(&w, "Deliver-By-Date: ", dsn, dsn->deliver_by_ms);
+	write_hold(&w, dsn);
 	for (size_t i = 0; i < dsn->recipient_count; i++)
 		write_recipient(&w, dsn, &dsn->recipients[i], global);
 	return writer_end(&w);

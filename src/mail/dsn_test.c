@@ -166,6 +166,38 @@ static void test_others(void **state)
 	}
 }
 
+static void test_wishes(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		int64_t deliver_by_ms, hold_until_ms;
+		uint32_t hold_for_s;
+		const char *part;
+	} cases[] = {
+		{ "none", 0, 0, 0, "Arrival-Date: Mon, 23 Nov 2026 14:38:00 +0000\r\n\r\nOriginal-Recipient: " },
+		{ "in time", NOW + 60000, 0, 0,
+			"Arrival-Date: Mon, 23 Nov 2026 14:38:00 +0000\r\nDeliver-By-Date: Mon, 23 Nov 2026 14:40:00 "
+			"+0000\r\n\r\n" },
+		{ "held for", 0, NOW + 3540000, 3600,
+			"Arrival-Date: Mon, 23 Nov 2026 14:38:00 +0000\r\nFuture-Release-Request: for;3600\r\n\r\n" },
+		{ "held until", 0, NOW + 3600000, 0,
+			"Arrival-Date: Mon, 23 Nov 2026 14:38:00 +0000\r\nFuture-Release-Request: "
+			"until;2026-11-23T15:39:00Z\r\n\r\n" },
+	};
+	for (size_t i = 0; i < COUNT_OF(cases); i++) {
+		struct dsn dsn = base(&failed);
+		struct buf out = { 0 };
+		struct dsn_built built;
+		dsn.deliver_by_ms = cases[i].deliver_by_ms;
+		dsn.hold_until_ms = cases[i].hold_until_ms;
+		dsn.hold_for_s = cases[i].hold_for_s;
+		build(cases[i].name, &dsn, &out, &built);
+		assert_has(cases[i].name, buf_view(&out), cases[i].part);
+		buf_clear(&out);
+	}
+}
+
 static void test_returned(void **state)
 {
 	(void)state;
@@ -239,6 +271,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_failed),
 		cmocka_unit_test(test_others),
+		cmocka_unit_test(test_wishes),
 		cmocka_unit_test(test_returned),
 		cmocka_unit_test(test_limits),
 	};

@@ -128,6 +128,16 @@ static void add_for(struct folder *f, struct view path)
 	f->column += 3 + path.len;
 }
 
+/* RFC 6710 §7. */
+static void add_priority(struct folder *f, int32_t priority)
+{
+	char digit[] = { (char)('0' + (priority < 0 ? -priority : priority) % 10), '\0' };
+	add_text(f, priority < 0 ? "PRIORITY -" : "PRIORITY ");
+	if (f->err == ERR_OK)
+		f->err = buf_append_cstr(f->out, digit);
+	f->column++;
+}
+
 enum err received_format(const struct received_trace *trace, struct buf *out)
 {
 	size_t before = out->len;
@@ -137,6 +147,8 @@ enum err received_format(const struct received_trace *trace, struct buf *out)
 	add_by(&f, trace);
 	if (trace->recipient.len > 0 && is_clean_path(trace->recipient, trace->is_smtputf8))
 		add_for(&f, trace->recipient);
+	if (trace->has_priority)
+		add_priority(&f, trace->priority);
 	if (f.err == ERR_OK)
 		f.err = buf_append(out, VIEW(";\r\n\t"));
 	if (f.err == ERR_OK)

@@ -18,6 +18,8 @@ struct received_trace {
 	bool is_smtputf8; /* this transaction used it */
 	struct view tls_version, tls_cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384"; may be empty */
 	struct view id; /* queue id */
+	bool has_priority; /* the client asked for one; this is what the message got (RFC 6710 §4.1) */
+	int32_t priority;
 	struct view
 		recipient; /* "local@domain" if the transaction has exactly one, else empty: others must not learn of Bcc recipients */
 	int64_t wall_ms;

@@ -21,6 +21,22 @@ static bool wants(const struct delivery_recipient *r, unsigned notify, bool by_d
 	return r->recipient->notify == 0 ? by_default : (r->recipient->notify & notify) != 0;
 }
 
+/* With trace each server on the way reports that it relayed the message (RFC 2852 §4.1.4); with a time that a server which is not told it will not watch,
+ * the one before it does (§4.1.4.2). */
+static bool tells_relaying(const struct delivery_recipient *r)
+{
+	const struct queue_recipient *q = r->recipient;
+	bool by_notify = q->deliver_by_ms > clock_wall_ms() && (q->flags & QUEUE_BY_RETURN) == 0;
+	return (q->flags & QUEUE_BY_TRACE) != 0 || (by_notify && !r->by_passed_on);
+}
+
+/* RFC 2852 §4.1.3: told because the time given with DELIVERBY is over. */
+static bool is_late(const struct queue_recipient *recipient)
+{
+	return recipient->deliver_by_ms != 0 && clock_wall_ms() >= recipient->deliver_by_ms &&
+		(recipient->flags & QUEUE_BY_RETURN) == 0;
+}
+
 /* True if this recipient's outcome is to be reported; then with what action. */
 static bool is_reported(
 	const struct delivery *delivery, const struct delivery_recipient *r, enum dsn_action *ret_action)
@@ -34,8 +50,7 @@ static bool is_reported(
 		return r->warn && wants(r, SMTP_NOTIFY_DELAY, true);
 	case OUTCOME_DELIVERED:
 		*ret_action = delivery->way.kind == DELIVERY_MAILBOX ? DSN_DELIVERED : DSN_RELAYED;
-		/* RFC 2852 §4: with trace, each server on the way reports that it relayed the message. */
-		if (*ret_action == DSN_RELAYED && (r->recipient->flags & QUEUE_BY_TRACE) != 0)
+		if (*ret_action == DSN_RELAYED && tells_relaying(r))
 			return r->recipient->notify != SMTP_NOTIFY_NEVER;
 		return wants(r, SMTP_NOTIFY_SUCCESS, false) && !r->dsn_passed_on;
 	case OUTCOME_NONE:
@@ -101,8 +116,10 @@ static struct dsn_recipient describe(
 		out.status = VIEW("5.4.7"); /* given up: delivery time expired */
 	if (action == DSN_DELAYED && out.status.len > 0 && out.status.ptr[0] != '4')
 		out.status = VIEW("4.0.0"); /* a session was refused for good, but we try again */
+	if (action == DSN_DELAYED && is_late(r->recipient))
+		out.status = VIEW("4.4.7");
 	if (action == DSN_DELAYED)
-		out.retry_until_ms = q->received_at_ms +
+		out.retry_until_ms = queue_recipient_since_ms(q->received_at_ms, r->recipient) +
 			streams_schedule(d->config, r->recipient->stream, false).expire_ms;
 	if ((action == DSN_DELIVERED || action == DSN_RELAYED) && (out.status.len == 0 || out.status.ptr[0] != '2'))
 		out.status = VIEW("2.0.0");
@@ -137,6 +154,7 @@ static struct message *make_message(const struct delivery *delivery, struct buf 
 	struct queue_recipient to = {
 		.address = delivery->message->envelope.reverse_path,
 		.flags = needs_requiretls(delivery) ? QUEUE_REQUIRETLS : 0,
+		.priority = delivery->recipients[0].recipient->priority, /* RFC 6710 §4.6 */
 		.notify = SMTP_NOTIFY_NEVER,
 		.due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS,
 	};
@@ -180,6 +198,9 @@ struct message *bounce_make(struct delivery *delivery)
 		.reporting_mta = view_from_cstr(d->config->hostname),
 		.envelope_id = q->envid,
 		.arrival_ms = q->received_at_ms,
+		.deliver_by_ms = delivery->recipients[0].recipient->deliver_by_ms,
+		.hold_until_ms = delivery->recipients[0].recipient->hold_until_ms,
+		.hold_for_s = delivery->recipients[0].recipient->hold_for_s,
 		.now_ms = clock_wall_ms(),
 		.recipient_count = count,
 		.recipients = reported,

@@ -29,6 +29,7 @@ struct delivery_recipient {
 	struct view reply; /* "250 2.0.0 Ok …", or what went wrong here; in the delivery's arena */
 	struct view host; /* "mx.example.net[192.0.2.1]" */
 	bool dsn_passed_on; /* the next server answers for a success DSN from here */
+	bool by_passed_on; /* ... and for the time given with DELIVERBY */
 	int64_t due_at_ms; /* deferred: when next */
 	bool warn; /* a delay DSN is due */
 	size_t target_count; /* an alias took the mailbox's place since the message was accepted; in the delivery's arena */

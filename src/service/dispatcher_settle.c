@@ -73,7 +73,8 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 	if (r->outcome != OUTCOME_DEFERRED)
 		return;
 	struct retry_schedule schedule = schedule_for(delivery, r->recipient);
-	struct retry_decision decision = retry_next(&schedule, q->received_at_ms, now_ms, attempts_made(delivery, r),
+	int64_t since_ms = queue_recipient_since_ms(q->received_at_ms, r->recipient);
+	struct retry_decision decision = retry_next(&schedule, since_ms, now_ms, attempts_made(delivery, r),
 		r->recipient->warned, random_below(UINT32_MAX));
 	if (decision.expired) {
 		r->outcome = OUTCOME_FAILED;
@@ -109,7 +110,7 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 		LOG_TEXT("class", bounce_note_class(r)),
 		LOG_NUM("recipient", r->recipient->index),
 		LOG_NUM("attempt", attempts_made(delivery, r)),
-		LOG_NUM("delay_ms", now_ms - q->received_at_ms),
+		LOG_NUM("delay_ms", now_ms - queue_recipient_since_ms(q->received_at_ms, r->recipient)),
 		LOG_NUM("next_in_s", deferred ? (r->due_at_ms - now_ms) / 1000 : 0),
 	};
 	size_t count = sizeof fields / sizeof fields[0] - (deferred ? 0 : 1);

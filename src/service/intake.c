@@ -41,7 +41,7 @@ static void put_done(struct store_job *job)
 		TRACE(intake->server->store, LOG_LEVEL_INFO, q->id, "accepted", LOG_TEXT("from", q->reverse_path),
 			LOG_TEXT("client", q->client), LOG_TEXT("account", q->account), LOG_TEXT("listener", q->source),
 			LOG_TEXT("tls", message->tls), LOG_NUM("size", q->size_bytes),
-			LOG_NUM("recipients", q->recipient_count));
+			LOG_NUM("recipients", q->recipient_count), LOG_NUM("priority", q->recipients[0].priority));
 	}
 	if (intake->committed != NULL)
 		intake->committed(intake->owner, err, job->detail);
@@ -68,10 +68,9 @@ static void grant_wishes(struct message *message)
 		if (wishes->deliver_by_ms != 0)
 			r->deliver_by_ms = wishes->deliver_by_ms;
 		r->flags |= wishes->flags;
+		r->hold_until_ms = wishes->hold_until_ms;
+		r->hold_for_s = wishes->hold_for_s;
 	}
-	/* Its time in the queue begins when it is released, else one that is held for long would expire at its first failure. */
-	if (wishes->hold_until_ms > q->received_at_ms)
-		q->received_at_ms = wishes->hold_until_ms;
 }
 
 struct intake *intake_commit(struct server *server, struct loop *loop, struct message *message,

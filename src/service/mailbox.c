@@ -38,7 +38,8 @@ static void write_mail(struct worker_job *work)
 		.hostname = job->config->hostname,
 		.id = job->id.text,
 		.index = delivery->recipients[0].recipient->index,
-		.received_at_ms = m->envelope.received_at_ms,
+		.received_at_ms = queue_recipient_since_ms(
+			m->envelope.received_at_ms, delivery->recipients[0].recipient),
 		.keep_line_ends = m->envelope.body_type == SMTP_BODY_BINARYMIME,
 		.front = buf_view(&job->front),
 		.body_fd = -1,

@@ -29,6 +29,7 @@ struct message_wishes {
 	int32_t priority;
 	int64_t deliver_by_ms; /* DELIVERBY (RFC 2852), wall clock; 0: none */
 	int64_t hold_until_ms; /* FUTURERELEASE (RFC 4865), wall clock: not before; 0: at once */
+	uint32_t hold_for_s; /* if it was asked for so; 0: by a date */
 	unsigned flags; /* QUEUE_REQUIRETLS, QUEUE_TLS_OPTIONAL, QUEUE_BY_… */
 };
 

@@ -457,7 +457,8 @@ void remote_recipient_done(struct remote *remote, const struct smtp_sender_event
 		buf_reset(&text);
 	delivery_set_outcome(remote->delivery, event->index, outcome, buf_view(&text),
 		event->made_here ? VIEW_NONE : remote_host_text(remote));
-	remote->delivery->recipients[event->index].dsn_passed_on = (smtp_sender_extensions(remote->engine) &
-									   SMTP_EXT_DSN) != 0;
+	unsigned extensions = smtp_sender_extensions(remote->engine);
+	remote->delivery->recipients[event->index].dsn_passed_on = (extensions & SMTP_EXT_DSN) != 0;
+	remote->delivery->recipients[event->index].by_passed_on = (extensions & SMTP_EXT_DELIVERBY) != 0;
 	buf_clear(&text);
 }

@@ -154,7 +154,8 @@ static bool sts_names_host(const struct remote_tls_need *need, const struct remo
 		mta_sts_policy_has(need->sts, state->host);
 }
 
-/* RFC 8689 §4.2.1: a host that is the domain's for sure, a TLS session with its certificate verified, and its promise to do the same. */
+/* RFC 8689 §4.2.1: a host that is the domain's for sure, a TLS session with its certificate verified, and its promise to do the same. What keeps the
+ * session from being a protected one is 5.7.10, the want of a promise 5.7.30. */
 static void judge_requiretls(
 	const struct remote_tls_need *need, const struct remote_tls_state *state, struct remote_tls_verdict *verdict)
 {
@@ -162,17 +163,17 @@ static void judge_requiretls(
 	if (!need->requiretls)
 		return;
 	if (need->policy == CONFIG_TLS_NONE)
-		refuse(verdict, NULL, "550 5.7.30 REQUIRETLS: our policy for %.*s is to use no TLS", DOMAIN(need));
+		refuse(verdict, NULL, "550 5.7.10 REQUIRETLS: our policy for %.*s is to use no TLS", DOMAIN(need));
 	if (need->hosts_are_unproven && !sts_names_host(need, state))
 		refuse(verdict, NULL,
-			"550 5.7.30 REQUIRETLS: neither DNSSEC nor MTA-STS vouches for the mail hosts of %.*s",
+			"550 5.7.10 REQUIRETLS: neither DNSSEC nor MTA-STS vouches for the mail hosts of %.*s",
 			DOMAIN(need));
 	if (state->stage == REMOTE_TLS_CLEAR)
-		refuse(verdict, "starttls-not-supported", "550 5.7.30 REQUIRETLS: %.*s offers no STARTTLS",
+		refuse(verdict, "starttls-not-supported", "550 5.7.10 REQUIRETLS: %.*s offers no STARTTLS",
 			HOST(state));
 	if (has_tls(state) && !is_verified(need, state))
 		refuse(verdict, certificate_results[state->facts->pkix],
-			"550 5.7.30 REQUIRETLS: the certificate of %.*s is not verified: %s", HOST(state),
+			"550 5.7.10 REQUIRETLS: the certificate of %.*s is not verified: %s", HOST(state),
 			state->facts->pkix_reason);
 	if (state->stage == REMOTE_TLS_READY && !state->offers_requiretls)
 		refuse(verdict, NULL, "550 5.7.30 REQUIRETLS: %.*s does not support it", HOST(state));

@@ -52,6 +52,7 @@ static void note_wishes(const struct smtp_in *session, const struct smtp_mail_pa
 		.priority = lowered ? 0 : mail->priority,
 		.deliver_by_ms = mail->has_by ? clock_wall_ms() + (int64_t)mail->by_s * 1000 : 0,
 		.hold_until_ms = mail->hold_until_ms,
+		.hold_for_s = mail->hold_for_s,
 		.flags = (mail->requiretls ? QUEUE_REQUIRETLS : 0u) | (mail->by_return ? QUEUE_BY_RETURN : 0u) |
 			(mail->by_trace ? QUEUE_BY_TRACE : 0u),
 	};

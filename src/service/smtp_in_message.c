@@ -90,6 +90,8 @@ static enum err format_head(struct smtp_in *session, struct buf *out)
 		.tls_cipher = view_from_cstr(stream_tls_cipher(session->stream)),
 		.id = view_from_cstr(id.text),
 		.recipient = named_recipient(q),
+		.has_priority = session->message->wishes.has_priority,
+		.priority = session->message->wishes.priority,
 		.wall_ms = q->received_at_ms,
 	};
 	enum err err = buf_append(out, buf_view(&session->front));

@@ -178,6 +178,7 @@ static const char *parse_hold_for(const struct target *target, struct view value
 		return BAD_VALUE;
 	if (n > target->offer->hold_max_s)
 		return HOLD_TOO_LONG;
+	target->mail->hold_for_s = (uint32_t)n;
 	target->mail->hold_until_ms = target->offer->wall_ms + (int64_t)n * 1000;
 	return NULL;
 }
@@ -342,8 +343,9 @@ const char *smtp_command_mail_parameters(struct view parameters, const struct sm
 	*ret = (struct smtp_mail_parameters){ 0 };
 	const char *refusal = parse_all(
 		parameters, &target, mail_parameters, sizeof mail_parameters / sizeof *mail_parameters);
-	/* It would be returned before anybody tried to deliver it. */
-	if (refusal == NULL && ret->by_return && ret->hold_until_ms > offer->wall_ms + (int64_t)ret->by_s * 1000)
+	/* RFC 4865 §5.2.2: it would be late before anybody tried to deliver it. */
+	if (refusal == NULL && ret->has_by && ret->hold_until_ms != 0 &&
+		ret->hold_until_ms > offer->wall_ms + (int64_t)ret->by_s * 1000)
 		refusal = "501 5.5.4 The message would be released after the time given with BY";
 	return refusal;
 }

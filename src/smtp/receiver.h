@@ -94,6 +94,7 @@ struct smtp_mail_parameters {
 	bool by_return, by_trace; /* mode R (else N); T */
 	int32_t by_s; /* from now; mode N: may be zero or less */
 	int64_t hold_until_ms; /* Unix time, from HOLDFOR or HOLDUNTIL (RFC 4865); 0: neither */
+	uint32_t hold_for_s; /* HOLDFOR's value; 0: it was not that */
 };
 struct smtp_rcpt_parameters {
 	unsigned notify; /* SMTP_NOTIFY_* bits; 0 = not given */

@@ -162,7 +162,8 @@ static const struct dialogue parameter_dialogues[] = {
 		"C: MAIL FROM:<> HOLDFOR=1000000000\nS: 501 5.5.4 Malformed...\n"
 		"C: MAIL FROM:<> HOLDFOR=5 HOLDUNTIL=2026-11-24T14:00:00Z\nS: 501 5.5.4 Either...\n"
 		"C: MAIL FROM:<> HOLDFOR=61 BY=60;R\nS: 501 5.5.4 The message would be released after...\n"
-		"C: MAIL FROM:<> HOLDFOR=61 BY=60;N\nS: 250 ...\nE: MAIL <> by=60N until=1795444801000\n" },
+		"C: MAIL FROM:<> HOLDFOR=61 BY=60;N\nS: 501 5.5.4 The message would be released after...\n"
+		"C: MAIL FROM:<> HOLDFOR=60 BY=60;N\nS: 250 ...\nE: MAIL <> by=60N until=1795444800000\n" },
 	{ "FUTURERELEASE where it is not offered", DIALOGUE_HELLO,
 		"C: MAIL FROM:<> HOLDFOR=1\nS: 555 5.5.4 ...\nC: MAIL FROM:<> HOLDUNTIL=2026-11-24T14:00:00Z\nS: 555 "
 		"5.5.4 "

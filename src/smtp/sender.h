@@ -128,7 +128,8 @@ int64_t smtp_sender_deadline(const struct smtp_sender *sender);
  * not offered: made-here 553 5.6.7. 8-bit content without 8BITMIME, binary without BINARYMIME: made-here 554 5.6.3 (the owner
  * avoids that by converting first, see smtp_sender_extensions()). `requiretls` without REQUIRETLS inside TLS: made-here 550 5.7.30 (RFC 8689
  * §4.2.1). `by_return` without DELIVERBY: made-here 550 5.3.3 (RFC 2852 §4.2: such a message may not go where nobody would return it in time); with
- * less time left than its minimum, or none: 550 5.4.7. MT-PRIORITY and mode N of DELIVERBY are left out where they are not offered. An address that could leave its angle brackets (controls, a blank or ">" outside
+ * less time left than its minimum, or none: 550 5.4.7. MT-PRIORITY and mode N of DELIVERBY are left out where they are not offered (instead of the latter
+ * NOTIFY gets DELAY, RFC 2852 §4.1.4.2). An address that could leave its angle brackets (controls, a blank or ">" outside
  * quotes), is longer than 1,000 bytes, or is not ASCII without `smtputf8`: made-here 553 for that recipient. */
 enum err smtp_sender_begin(struct smtp_sender *sender, const struct smtp_sender_transaction *transaction) MUST_CHECK;
 bool smtp_sender_wants_body(const struct smtp_sender *sender);

@@ -99,7 +99,8 @@ void sender_command_mail(struct smtp_sender *sender)
 		put_mail_dsn(sender);
 	if (what->requiretls)
 		sender_put(sender, VIEW(" REQUIRETLS"));
-	if (what->priority != 0 && has(sender, SMTP_EXT_MT_PRIORITY))
+	/* RFC 6710 §4.2: also where it is the usual one. */
+	if (has(sender, SMTP_EXT_MT_PRIORITY))
 		put_number(sender, VIEW(" MT-PRIORITY="), what->priority);
 	if (what->has_by && has(sender, SMTP_EXT_DELIVERBY))
 		put_deliver_by(sender);
@@ -107,6 +108,16 @@ void sender_command_mail(struct smtp_sender *sender)
 	if (sender->options.has_login && has(sender, SMTP_EXT_AUTH))
 		sender_put(sender, VIEW(" AUTH=<>"));
 	sender_put(sender, VIEW("\r\n"));
+}
+
+/* RFC 2852 §4.1.4.2: a server that can't be told the time by which a message should arrive is at least to tell of delays. */
+static unsigned notify_for(const struct smtp_sender *sender, unsigned notify)
+{
+	const struct smtp_sender_transaction *what = &sender->transaction.what;
+	bool is_untold = what->has_by && !what->by_return && what->by_s > 0 && !has(sender, SMTP_EXT_DELIVERBY);
+	if (!is_untold || (notify & SMTP_NOTIFY_NEVER) != 0)
+		return notify;
+	return (notify == 0 ? SMTP_NOTIFY_FAILURE : notify) | SMTP_NOTIFY_DELAY;
 }
 
 /* RFC 3461 §4.1: NEVER stands alone. */
@@ -164,7 +175,7 @@ void sender_command_rcpt(struct smtp_sender *sender, const struct smtp_sender_re
 {
 	put_path(sender, VIEW("RCPT TO:<"), recipient->address);
 	if (has(sender, SMTP_EXT_DSN)) {
-		put_notify(sender, recipient->notify);
+		put_notify(sender, notify_for(sender, recipient->notify));
 		put_orcpt(sender, recipient->orcpt);
 	}
 	sender_put(sender, VIEW("\r\n"));

@@ -61,7 +61,7 @@ static void note_recipients(struct smtp_sender *sender)
 	}
 }
 
-/* RFC 2852 §4.2: the time of a message that is to be returned when it is over is watched by every server that takes it, or it goes to none. True if
+/* RFC 2852 §4.1.4.1: the time of a message that is to be returned when it is over is watched by every server that takes it, or it goes to none. True if
  * this one can't be given it. */
 static bool is_late_for(const struct smtp_sender *sender, struct smtp_reply *ret)
 {

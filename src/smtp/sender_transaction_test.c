@@ -33,6 +33,12 @@ static const struct smtp_sender_recipient odd[] = {
 };
 static const struct smtp_sender_recipient international[] = { { .address = V("d\xc3\xaf@example.net") } };
 
+static const struct smtp_sender_recipient told[] = {
+	{ .address = V("ben@example.net") },
+	{ .address = V("cee@example.net"), .notify = SMTP_NOTIFY_SUCCESS },
+	{ .address = V("dee@example.net"), .notify = SMTP_NOTIFY_NEVER },
+};
+
 /* The message is "hi\r\n" where nothing else is said. */
 static const struct sender_script_transaction transactions[] = {
 	{ "one", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4 } },
@@ -65,6 +71,7 @@ static const struct sender_script_transaction transactions[] = {
 	{ "overdue",
 		{ ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .has_by = true,
 			.by_s = -5000000000 } },
+	{ "by noon", { ANN, .recipient_count = 3, .recipients = told, .size_bytes = 4, .has_by = true, .by_s = 60 } },
 	{ "whole", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .ret = SMTP_RET_FULL } },
 };
 
@@ -235,6 +242,9 @@ static const struct sender_script parameter_scripts[] = {
 						    "no\nE: rcpt 0 MAIL 550 no\nE: done\nBEGIN slow\n"
 						    "C: MAIL FROM:<ann@example.com> MT-PRIORITY=-3\nCLOSED\n"
 						    "E: failed MAIL" LOST },
+	{ "MT-PRIORITY, the usual one", 0,
+		READY("S: 250-MT-PRIORITY\n") "BEGIN one\nC: MAIL FROM:<ann@example.com> MT-PRIORITY=0\nCLOSED\n"
+					      "E: failed MAIL" LOST },
 	{ "MT-PRIORITY not offered", 0, PLAIN "BEGIN urgent\n" MAIL "CLOSED\nE: failed MAIL" LOST },
 	{ "DELIVERBY, mode R", 0,
 		READY("S: 250-DELIVERBY 120,x=y\n") "BEGIN in time\nC: MAIL FROM:<ann@example.com> BY=120;RT\nCLOSED\n"
@@ -255,6 +265,20 @@ static const struct sender_script parameter_scripts[] = {
 	{ "DELIVERBY, mode N, long overdue", 0,
 		READY("S: 250-DELIVERBY 60\n") "BEGIN overdue\nC: MAIL FROM:<ann@example.com> BY=-999999999;N\nCLOSED\n"
 					       "E: failed MAIL" LOST },
+	{ "DELIVERBY, mode N, not offered: delays are to be told", 0,
+		READY("S: 250-PIPELINING\nS: 250-DSN\n") "BEGIN by noon\n" MAIL
+							 "C: RCPT TO:<ben@example.net> NOTIFY=FAILURE,DELAY\n"
+							 "C: RCPT TO:<cee@example.net> NOTIFY=SUCCESS,DELAY\n"
+							 "C: RCPT TO:<dee@example.net> NOTIFY=NEVER\nC: DATA\n"
+							 "CLOSED\nE: failed MAIL" LOST },
+	{ "DELIVERBY, mode N, offered: delays are told by it", 0,
+		READY("S: 250-PIPELINING\nS: 250-DSN\nS: 250-DELIVERBY\n") "BEGIN by noon\nC: MAIL "
+									   "FROM:<ann@example.com> BY=60;N\nC: RCPT "
+									   "TO:<ben@example.net>\n"
+									   "C: RCPT TO:<cee@example.net> "
+									   "NOTIFY=SUCCESS\nC: RCPT "
+									   "TO:<dee@example.net> NOTIFY=NEVER\n"
+									   "C: DATA\nCLOSED\nE: failed MAIL" LOST },
 	{ "DELIVERBY, mode N, not offered", 0, PLAIN "BEGIN overdue\n" MAIL "CLOSED\nE: failed MAIL" LOST },
 	{ "nobody to send to", 0, PLAIN "BEGIN nobody\nE: done\nBEGIN one\n" MAIL "CLOSED\nE: failed MAIL" LOST },
 	{ "addresses that would leave their brackets", 0,

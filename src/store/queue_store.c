@@ -9,8 +9,8 @@ static const char insert_message[] =
 static const char insert_recipient[] =
 	"INSERT INTO recipient (message_id, idx, state, due_at_ms, attempts, last_attempt_ms, warned, notify, "
 	"message_bytes, address, orcpt, original, last_reply, last_host, stream, smarthost, priority, deliver_by_ms, "
-	"flags) "
-	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
+	"flags, hold_until_ms, hold_for_s) "
+	"VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 
 static enum err put_message(struct db *db, const struct queue_message *m)
 {
@@ -58,6 +58,8 @@ static enum err put_recipient(struct db *db, const struct queue_message *m, cons
 	db_bind_int(s, 17, r->priority);
 	db_bind_int(s, 18, r->deliver_by_ms);
 	db_bind_int(s, 19, r->flags);
+	db_bind_int(s, 20, r->hold_until_ms);
+	db_bind_int(s, 21, r->hold_for_s);
 	return db_run(s, NULL);
 }
 
@@ -158,7 +160,7 @@ static enum err take_recipient(struct db *db, uint64_t message_id, uint32_t inde
 {
 	struct db_statement *s = db_prepare(db,
 		"DELETE FROM recipient WHERE message_id = $1 AND idx = $2 "
-		"RETURNING state, priority, deliver_by_ms, flags, stream, smarthost");
+		"RETURNING state, priority, deliver_by_ms, flags, stream, smarthost, hold_until_ms, hold_for_s");
 	if (s == NULL)
 		return ERR_IO;
 	db_bind_int(s, 1, (int64_t)message_id);
@@ -173,6 +175,8 @@ static enum err take_recipient(struct db *db, uint64_t message_id, uint32_t inde
 		.priority = (int32_t)db_column_int(s, 1),
 		.deliver_by_ms = db_column_int(s, 2),
 		.flags = (unsigned)db_column_int(s, 3),
+		.hold_until_ms = db_column_int(s, 6),
+		.hold_for_s = (uint32_t)db_column_int(s, 7),
 	};
 	size_t stream_len = db_column_view(s, 4).len;
 	err = buf_append(kept, db_column_view(s, 4));
@@ -224,6 +228,8 @@ enum err queue_store_replace(struct db *db, const struct queue_message *message,
 		r.priority = taken.priority;
 		r.deliver_by_ms = taken.deliver_by_ms;
 		r.flags = taken.flags;
+		r.hold_until_ms = taken.hold_until_ms;
+		r.hold_for_s = taken.hold_for_s;
 		err = put_recipient(db, message, &r);
 	}
 	buf_clear(&kept);

@@ -46,7 +46,14 @@ struct queue_recipient {
 	int32_t priority; /* MT-PRIORITY (RFC 6710): -9 … 9 */
 	int64_t deliver_by_ms; /* DELIVERBY, wall clock; 0: none */
 	unsigned flags; /* QUEUE_REQUIRETLS … */
+	int64_t hold_until_ms; /* FUTURERELEASE (RFC 4865): not before that, wall clock; 0: not asked for */
+	uint32_t hold_for_s; /* as it was asked for, if so; 0: by a date */
 };
+/* From when its time in the queue counts: what is held for long would expire at its first failure. */
+static inline int64_t queue_recipient_since_ms(int64_t received_at_ms, const struct queue_recipient *recipient)
+{
+	return recipient->hold_until_ms > received_at_ms ? recipient->hold_until_ms : received_at_ms;
+}
 
 struct queue_message {
 	uint64_t id; /* queue/id.h makes and prints it */
@@ -94,7 +101,7 @@ enum err queue_store_settle(struct db *db, uint64_t message_id, size_t count, co
 enum err queue_store_note_site(struct db *db, struct view domain, struct view site) MUST_CHECK;
 
 /* One recipient becomes others (an alias took its mailbox's place): its row goes and theirs, at least one, come. They take over its state, stream,
- * smart host, priority, deliver_by_ms and flags; their indexes follow the message's last and are at least `first_index`. What stands in
+ * smart host, priority, deliver_by_ms, flags and hold; their indexes follow the message's last and are at least `first_index`. What stands in
  * `recipients` for all these is not looked at, and of `message` only id and size_bytes are. Nothing happens when the row is gone. */
 enum err queue_store_replace(struct db *db, const struct queue_message *message, uint32_t index, uint32_t first_index,
 	size_t count, const struct queue_recipient *recipients) MUST_CHECK;

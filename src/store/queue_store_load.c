@@ -24,6 +24,8 @@ struct queue_recipient queue_store_read_recipient(struct db_statement *s)
 		.priority = (int32_t)db_column_int(s, 15),
 		.deliver_by_ms = db_column_int(s, 16),
 		.flags = (unsigned)db_column_int(s, 17),
+		.hold_until_ms = db_column_int(s, 18),
+		.hold_for_s = (uint32_t)db_column_int(s, 19),
 	};
 }
 

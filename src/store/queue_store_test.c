@@ -94,7 +94,9 @@ static void put_and_load(void **state)
 			.smarthost = VIEW("google"),
 			.priority = -9,
 			.deliver_by_ms = 1700000000999,
-			.flags = QUEUE_REQUIRETLS | QUEUE_NO_SRS },
+			.flags = QUEUE_REQUIRETLS | QUEUE_NO_SRS,
+			.hold_until_ms = 1700000000777,
+			.hold_for_s = 999999999 },
 		{ .index = UINT32_MAX, .address = VIEW("b@example.org"), .due_at_ms = 3 },
 	};
 	static const char body[] = "\r\nNUL \0 and \xff bytes\r\n";
@@ -138,6 +140,8 @@ static void put_and_load(void **state)
 	assert_view(r[0].smarthost, "google");
 	assert_true(r[0].priority == -9 && r[0].deliver_by_ms == 1700000000999);
 	assert_int_equal(r[0].flags, QUEUE_REQUIRETLS | QUEUE_NO_SRS);
+	assert_true(r[0].hold_until_ms == 1700000000777 && r[0].hold_for_s == 999999999);
+	assert_true(r[1].hold_until_ms == 0 && r[1].hold_for_s == 0);
 	assert_view(r[1].stream, "");
 	assert_true(r[1].priority == 0 && r[1].deliver_by_ms == 0 && r[1].flags == 0);
 	assert_true(r[1].index == UINT32_MAX && r[1].state == QUEUE_READY && !r[1].warned && r[1].due_at_ms == 3);
@@ -339,7 +343,7 @@ static void due_uses_the_index(void **state)
 		"INSERT INTO message WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
 		" SELECT i, 0, 0, 0, 0, 0, '', '', '', '', '', '', '', '' FROM n;"
 		"INSERT INTO recipient SELECT id, 0, 0, id, 0, 0, 0, 0, 0, 'a@b', '', '', '', '', 0, 0, '', '', 0, 0, "
-		"0 FROM message;"));
+		"0, 0, 0 FROM message;"));
 	static const char *const wanted[] = { "SEARCH r USING INDEX recipient_due",
 		"SEARCH m USING INTEGER PRIMARY KEY" };
 	static char explain[1024];
@@ -406,7 +410,7 @@ static void replaces_a_recipient(void **state)
 	/* What the way of the first depends on, theirs does too. */
 	must(db_exec(contract.db,
 		"UPDATE recipient SET stream = 'shop', smarthost = 'google', priority = -3, deliver_by_ms = 99, flags "
-		"= 5"
+		"= 5, hold_until_ms = 88, hold_for_s = 77"
 		" WHERE message_id = 7 AND idx = 10"));
 	must(queue_store_replace(contract.db, &message, 10, 0, 1, targets));
 	must(load(7, &got));
@@ -415,6 +419,7 @@ static void replaces_a_recipient(void **state)
 	assert_view(last->stream, "shop");
 	assert_view(last->smarthost, "google");
 	assert_true(last->priority == -3 && last->deliver_by_ms == 99 && last->flags == 5 && last->state == QUEUE_HELD);
+	assert_true(last->hold_until_ms == 88 && last->hold_for_s == 77);
 	/* The last one settled takes the message with it. */
 	char spool[64];
 	struct queue_outcome gone[] = { { .index = 2 }, { .index = 3 }, { .index = 4 }, { .index = 11 } };

@@ -157,7 +157,7 @@ static void bounded(void **state)
 		"INSERT INTO recipient WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450000)"
 		" SELECT i, 0, 0, 0, 1, 0, 0, 0, 1, CASE i % 10 WHEN 0 THEN 'u@large.example' ELSE 'u@d' || i || "
 		"'.example' END,"
-		" '', '', '451 ' || i, '', 0, 0, '', '', 0, 0, 0 FROM n;"));
+		" '', '', '451 ' || i, '', 0, 0, '', '', 0, 0, 0, 0, 0 FROM n;"));
 	struct queue_tally *tally = read_all(&(struct queue_filter){ 0 }, 100000);
 	struct queue_group groups[2];
 	size_t count;
@@ -182,7 +182,7 @@ static void by_several_threads(void **state)
 		"i % 5, 0, 0, 0, 10, 'u@d' || (i % 1000) || '.example', '', '', '451 reason ' || CASE i % 4 WHEN 0 "
 		"THEN "
 		"'one' ELSE "
-		"'other' END, '', 0, 0, '', '', 0, 0, 0 FROM n;"));
+		"'other' END, '', 0, 0, '', '', 0, 0, 0, 0, 0 FROM n;"));
 	struct queue_tally *one = read_all(&(struct queue_filter){ 0 }, 30000),
 			   *several = queue_tally_new(&(struct queue_filter){ 0 }, NOW_MS);
 	must(queue_tally_read_all(several, contract.db));

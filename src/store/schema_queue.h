@@ -24,4 +24,9 @@
 	" domain TEXT NOT NULL PRIMARY KEY,"                                                                           \
 	" site TEXT NOT NULL)" CLUSTERED ";"
 
+/* Migration 8: FUTURERELEASE (RFC 4865) as it was asked for; hold_for_s 0: by a date. */
+#define MAIN_8(BYTES, KEY, SERIAL, CLUSTERED)                                                                          \
+	"ALTER TABLE recipient ADD COLUMN hold_until_ms BIGINT NOT NULL DEFAULT 0;"                                    \
+	"ALTER TABLE recipient ADD COLUMN hold_for_s INTEGER NOT NULL DEFAULT 0;"
+
 #endif

@@ -96,6 +96,7 @@ static const char *const sqlite_main[] = {
 	MAIN_5("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
 	MAIN_6("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
 	MAIN_7("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
+	MAIN_8("BLOB", "INTEGER", "INTEGER PRIMARY KEY", " WITHOUT ROWID"),
 };
 static const char *const sqlite_events[] = {
 	EVENTS_1(" WITHOUT ROWID"),

@@ -1,6 +1,7 @@
 """What a sender may ask for with MAIL, in and out: REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE; and content that the other side would not take."""
 import datetime
 import email
+import email.utils
 import itertools
 import re
 import smtplib
@@ -96,11 +97,25 @@ def test_priority_is_passed_on_where_it_is_known(here, make_peer, make_domain, e
     assert (expected in message.mail_parameters) if expected else "MT-PRIORITY" not in message.mail_parameters
 
 
-def test_no_priority_is_no_parameter(here, make_peer, make_domain):
+def test_the_usual_priority_is_named_where_it_is_known(here, make_peer, make_domain):
+    """RFC 6710 section 4.2."""
     peer = make_peer(extensions=ALL)
     send(here, f"a@{make_domain('prio', peer)}")
     [message] = wait_messages(peer)
-    assert "MT-PRIORITY" not in message.mail_parameters and "BY=" not in message.mail_parameters
+    assert "MT-PRIORITY=0" in message.mail_parameters and "BY=" not in message.mail_parameters
+    assert b"PRIORITY" not in message.data
+
+
+def test_priority_is_in_the_trace_field_and_that_of_the_report(here, make_peer, make_domain):
+    """RFC 6710 sections 4.1 and 4.6."""
+    peer = make_peer(extensions=ALL, script={"RCPT": lambda session, argument: "550 5.1.1 no" if "<nobody" in argument else None})
+    domain = make_domain("prio", peer)
+    send(here, [f"a@{domain}", f"nobody@{domain}"], ["MT-PRIORITY=-4"], sender=f"reports@{domain}")
+    messages = wait_messages(peer, 2)
+    [message] = [m for m in messages if m.sender]
+    assert re.search(rb"^Received: (.*\r\n[ \t])*.* PRIORITY -4;", message.data), message.data
+    [report] = [m for m in messages if not m.sender]
+    assert "MT-PRIORITY=-4" in report.mail_parameters
 
 
 # --- DELIVERBY ---
@@ -135,6 +150,19 @@ def test_only_told_when_late_goes_anywhere(here, make_peer, make_domain):
     assert "BY=" not in message.mail_parameters
 
 
+def test_who_is_not_told_the_time_tells_of_delays(here, make_peer, make_domain):
+    """RFC 2852 section 4.1.4.2: and we report that from there on nobody watches it."""
+    peer = make_peer(extensions=("PIPELINING", "DSN"))
+    domain = make_domain("by", peer)
+    send(here, [f"a@{domain}", f"b@{domain}", f"c@{domain}"], ["BY=3600;N"], rcpt=[(), ("NOTIFY=NEVER",), ("NOTIFY=FAILURE",)])
+    [message] = wait_messages(peer)
+    assert message.rcpt_parameters == ["NOTIFY=FAILURE,DELAY", "NOTIFY=NEVER", "NOTIFY=FAILURE,DELAY"]
+    [report] = here.wait_mail("joe")
+    status = report.get_payload(1).as_string()
+    assert status.count("Action: relayed") == 2 and f"b@{domain}" not in status, status
+    assert "Deliver-By-Date: " in status and "Arrival-Date: " in status
+
+
 def test_returned_when_the_time_is_over(here, make_peer, make_domain):
     peer = make_peer(extensions=("PIPELINING", "DELIVERBY"), script={"RCPT": lambda session, argument: "451 4.7.1 not yet"})
     about = send(here, f"a@{make_domain('late', peer)}", ["BY=10;R"])
@@ -149,7 +177,7 @@ def test_told_when_the_time_is_over_and_delivered_later(here, make_peer, make_do
     peer = make_peer(extensions=ALL, script={"RCPT": lambda session, argument: "451 4.7.1 not yet" if busy else None})
     send(here, f"a@{make_domain('late', peer)}", ["BY=2;N"])
     [report] = here.wait_mail("joe")
-    assert "Action: delayed" in report.as_string()
+    assert "Action: delayed" in report.as_string() and "Status: 4.4.7" in report.as_string()
     busy.clear()
     [message] = wait_messages(peer)
     assert re.search(r"BY=-\d+;N", message.mail_parameters), message.mail_parameters
@@ -195,9 +223,22 @@ def test_held_over_a_restart_and_let_go_by_hand(here, make_peer, make_domain):
     here.wait_queue_empty()
 
 
+def test_the_report_tells_when_it_came_and_what_was_asked_for(here, make_peer, make_domain):
+    """RFC 4865 section 5.1.2."""
+    peer = make_peer(script={"RCPT": lambda session, argument: "550 5.1.1 no"})
+    sent_s = int(time.time())
+    with logged_in(here) as client:
+        client.sendmail(here.full("joe"), [f"a@{make_domain('future', peer)}"], "Subject: x\r\n\r\nx\r\n", mail_options=["HOLDFOR=4"])
+    accepted_s = time.time()
+    [bounce] = here.wait_mail("joe")
+    about = bounce.get_payload(1).get_payload(0)
+    assert about["Future-Release-Request"] == "for;4"
+    assert sent_s <= email.utils.parsedate_to_datetime(about["Arrival-Date"]).timestamp() <= accepted_s
+
+
 @pytest.mark.parametrize("option, code", [
     ("HOLDFOR=2592001", 501), ("HOLDFOR=0", 501), ("HOLDUNTIL=2020-01-01T00:00:00Z", 501), ("HOLDUNTIL=soon", 501),
-    ("HOLDFOR=60 HOLDUNTIL=2090-01-01T00:00:00Z", 501), ("HOLDFOR=60 BY=30;R", 501)])
+    ("HOLDFOR=60 HOLDUNTIL=2090-01-01T00:00:00Z", 501), ("HOLDFOR=60 BY=30;R", 501), ("HOLDFOR=60 BY=30;N", 501)])
 def test_times_that_are_refused(here, option, code):
     with logged_in(here) as client:
         assert client.mail(here.full("joe"), option.split(" "))[0] == code
