@@ -85,9 +85,10 @@ fuzz: packages-test $(FUZZ)/build.ninja ## every fuzz target for FUZZ_SECONDS (6
 	@$(PYTHON) tools/run_fuzz --seconds $(FUZZ_SECONDS) $(FUZZ)
 
 bench: packages-test build ## Postfix beside Postrider, long queues, DKIM beside OpenSSL: tables, then `RATIO <work> <value>` lines
-	@$(NINJA) -C $(RELEASE) src/store/queue_fill src/dkim_bench
+	@$(NINJA) -C $(RELEASE) src/store/queue_fill src/dkim_bench src/dkim_worst
 	@$(PYTHON) bench/run.py --binary $(RELEASE)/postrider
 	@$(PYTHON) bench/dkim_compare.py --build $(RELEASE)
+	@$(RELEASE)/src/dkim_worst
 
 crash: packages-test build ## ROUNDS (200) rounds of load with SIGKILL at random moments
 	@$(PYTHON) tests/crash/crash.py --binary $(RELEASE)/postrider --rounds $(ROUNDS)

@@ -8,6 +8,7 @@ struct signature_public {
 	EVP_PKEY *pkey;
 	enum signature_kind kind;
 	unsigned bits;
+	unsigned work;
 	unsigned holders;
 	/* Ready to verify with; made for the first signature, since making it costs OpenSSL a fifth of an RSA verification. */
 	EVP_PKEY_CTX *rsa;
@@ -39,10 +40,12 @@ struct signature_private *signature_private_of(EVP_PKEY *pkey)
 	return key;
 }
 
-static struct signature_public *public_of(EVP_PKEY *pkey)
+static struct signature_public *public_of(EVP_PKEY *pkey, unsigned work)
 {
 	struct signature_public *key = mem_alloc(sizeof *key);
-	*key = (struct signature_public){ .pkey = pkey, .kind = kind_of(pkey), .bits = bits_of(pkey), .holders = 1 };
+	*key = (struct signature_public){
+		.pkey = pkey, .kind = kind_of(pkey), .bits = bits_of(pkey), .work = work, .holders = 1
+	};
 	return key;
 }
 
@@ -71,6 +74,11 @@ enum signature_kind signature_public_kind(const struct signature_public *key)
 unsigned signature_public_bits(const struct signature_public *key)
 {
 	return key->bits;
+}
+
+unsigned signature_public_work(const struct signature_public *key)
+{
+	return key->work;
 }
 
 struct signature_public *signature_public_dup(struct signature_public *key)
@@ -153,7 +161,7 @@ enum err signature_public_read_raw(struct view bytes, struct signature_public **
 	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, bytes.ptr, bytes.len);
 	if (pkey == NULL)
 		return failed(ERR_SYNTAX, "OpenSSL does not take the Ed25519 key");
-	*ret = public_of(pkey);
+	*ret = public_of(pkey, SIGNATURE_WORK_ED25519);
 	return ERR_OK;
 }
 
@@ -244,6 +252,21 @@ static OSSL_PARAM number_parameter(const char *name, struct view big_endian, uin
 
 #define RSA_EXPONENT_MAX_BYTES 4u
 
+static unsigned bit_length(struct view big_endian)
+{
+	return (unsigned)big_endian.len * 8 - ((unsigned)__builtin_clz(big_endian.ptr[0]) - 24);
+}
+
+#define RSA_WORK_BEFORE 10u /* that a new key needs before anything can be computed with it */
+
+/* A squaring for each bit of the exponent, each of so many multiplications of words as the square of the modulus has. */
+static unsigned rsa_work(const struct rsa_numbers *rsa)
+{
+	const unsigned usual = SIGNATURE_WORK_RSA_2048 - RSA_WORK_BEFORE;
+	uint64_t bits = bit_length(rsa->modulus), squarings = bit_length(rsa->exponent);
+	return RSA_WORK_BEFORE + (unsigned)(bits * bits * squarings * usual / (2048u * 2048u * 17u));
+}
+
 enum err signature_public_read_der(struct view der, struct signature_public **ret)
 {
 	struct rsa_numbers rsa;
@@ -268,6 +291,6 @@ enum err signature_public_read_der(struct view der, struct signature_public **re
 	EVP_PKEY_CTX_free(ctx);
 	if (!done)
 		return failed(ERR_SYNTAX, "OpenSSL does not take the RSA key");
-	*ret = public_of(pkey);
+	*ret = public_of(pkey, rsa_work(&rsa));
 	return ERR_OK;
 }

@@ -44,6 +44,11 @@ enum err signature_public_read_der(struct view der, struct signature_public **re
 enum err signature_public_read_raw(struct view bytes, struct signature_public **ret) MUST_CHECK;
 enum signature_kind signature_public_kind(const struct signature_public *key);
 unsigned signature_public_bits(const struct signature_public *key); /* 256 for Ed25519 */
+/* What the first verification with it costs, in units of about a microsecond: for whoever has a budget. An estimate from the key's form alone, so the same
+ * everywhere: RSA grows with the square of its size and with the length of its exponent, which strangers choose. */
+#define SIGNATURE_WORK_RSA_2048 26u /* with the exponent that all have, 65537 */
+#define SIGNATURE_WORK_ED25519 96u
+unsigned signature_public_work(const struct signature_public *key);
 /* The same key once more, to be freed on its own. */
 struct signature_public *signature_public_dup(struct signature_public *key);
 /* True if they are the same key, whatever form they came in. */

@@ -287,6 +287,53 @@ static void der_of_other_forms(void **state)
 	assert_null(key);
 }
 
+/* RSAPublicKey in DER of any numbers: nobody's key. */
+static struct signature_public *rsa_of(size_t modulus_bytes, const char *exponent_hex)
+{
+	uint8_t der[1100], exponent[8];
+	size_t exponent_len = unhex(exponent_hex, exponent), inner = 4 + 1 + modulus_bytes + 2 + exponent_len;
+	const uint8_t head[] = { 0x30, 0x82, (uint8_t)(inner >> 8), (uint8_t)inner, 0x02, 0x82,
+		(uint8_t)((modulus_bytes + 1) >> 8), (uint8_t)(modulus_bytes + 1), 0 };
+	memcpy(der, head, sizeof head);
+	size_t n = sizeof head;
+	memset(der + n, 0xa7, modulus_bytes);
+	n += modulus_bytes;
+	der[n++] = 0x02;
+	der[n++] = (uint8_t)exponent_len;
+	memcpy(der + n, exponent, exponent_len);
+	n += exponent_len;
+	struct signature_public *key = NULL;
+	assert_int_equal(signature_public_read_der(view_of(der, n), &key), ERR_OK);
+	return key;
+}
+
+static void the_work_of_a_key(void **state)
+{
+	(void)state;
+	static const struct {
+		size_t modulus_bytes;
+		const char *exponent;
+		unsigned want;
+	} rows[] = {
+		{ 256, "010001", SIGNATURE_WORK_RSA_2048 },
+		{ 384, "010001", 10 + 36 },
+		{ 512, "010001", 10 + 64 },
+		{ 512, "00ffffffff", 10 + 120 },
+		{ 1024, "00ffffffff", 10 + 481 },
+		{ 256, "03", 10 + 1 },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct signature_public *key = rsa_of(rows[i].modulus_bytes, rows[i].exponent);
+		assert_int_equal(signature_public_work(key), rows[i].want);
+		signature_public_free(key);
+	}
+	static const uint8_t point[SIGNATURE_ED25519_KEY_BYTES] = { 9 };
+	struct signature_public *key = NULL;
+	assert_int_equal(signature_public_read_raw(view_of(point, sizeof point), &key), ERR_OK);
+	assert_int_equal(signature_public_work(key), SIGNATURE_WORK_ED25519);
+	signature_public_free(key);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +343,7 @@ int main(void)
 		cmocka_unit_test(private_keys_refused),
 		cmocka_unit_test(der_refused),
 		cmocka_unit_test(der_of_other_forms),
+		cmocka_unit_test(the_work_of_a_key),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

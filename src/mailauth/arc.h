@@ -16,6 +16,9 @@
 #include "mailauth/dkim.h"
 
 #define ARC_SETS_MAX 50u /* RFC 8617 §5.2: more make the chain fail */
+/* What a chain may cost, as in dkim.h. All its seals and the latest message signature must fit into this, or it fails: with RSA-2048 fifty sets do, with RSA-4096
+ * thirty-nine, with Ed25519 thirty. Older message signatures are looked at with what is left, and while DKIM_HEADER_BYTES_MAX lasts. */
+#define ARC_WORK_MAX 3000u
 #define ARC_RESULTS_MAX_BYTES 4096u /* of one ARC-Authentication-Results: a longer one is not looked into */
 
 enum arc_result { ARC_NONE, ARC_PASS, ARC_FAIL }; /* RFC 8617 §4.4 */

@@ -14,6 +14,7 @@ struct link {
 	uint8_t header_digest[HASH_BYTES];
 	struct dkim_wanted *wanted; /* NULL: see `problem` */
 	struct dkim_judgement problem; /* that the field alone tells */
+	bool is_beyond; /* what a chain may cost */
 };
 
 struct arc_verifier {
@@ -24,6 +25,7 @@ struct arc_verifier {
 	struct link *seals, *messages; /* by instance - 1 */
 	struct view *results; /* payloads, in the arena */
 	struct dkim_wants wants;
+	struct dkim_effort effort;
 	struct dkim_body *bodies[2];
 	bool has_headers, has_ended, is_settled;
 	struct arc_verdict verdict;
@@ -34,6 +36,7 @@ struct arc_verifier *arc_verifier_new(const struct dkim_verify_options *options)
 	struct arc_verifier *v = mem_alloc(sizeof *v);
 	v->options = dkim_options_complete(options);
 	v->options.refuses_unsigned_body = false;
+	v->effort = (struct dkim_effort){ .left = ARC_WORK_MAX, .beyond = "the keys of the chain take too much work" };
 	arena_init(&v->arena,
 		ARC_SETS_MAX * (ARENA_BYTES_PER_CLAIM + ARC_RESULTS_MAX_BYTES) +
 			(OLDER_MAX + 1) * ARENA_BYTES_PER_CLAIM);
@@ -105,13 +108,18 @@ static void read_seals(struct arc_verifier *v, const struct arc_sets *sets)
 static void read_messages(struct arc_verifier *v, const struct arc_sets *sets, struct dkim_fields *fields)
 {
 	struct dkim_sink sink;
+	size_t bytes_left = DKIM_HEADER_BYTES_MAX;
 	dkim_sink_init(&sink);
 	for (unsigned i = v->count; i >= v->first_message; i--) {
 		struct link *message = &v->messages[i - 1];
 		const struct header_field *own = &sets->fields[i - 1][ARC_MESSAGE];
 		message->problem = dkim_claim_parse(DKIM_CLAIM_ARC_MESSAGE, own, &v->arena, &message->claim);
-		if (message->problem.reason == NULL)
-			dkim_hash_headers(&message->claim, own, fields, &sink, message->header_digest);
+		if (message->problem.reason == NULL &&
+			!dkim_hash_headers(&message->claim, own, fields, &bytes_left, &sink, message->header_digest)) {
+			message->problem = (struct dkim_judgement){ DKIM_POLICY,
+				"the chain's signatures cover too much of the header section" };
+			message->is_beyond = true;
+		}
 		forget_message(message);
 		want(v, message);
 		if (message->wanted != NULL)
@@ -188,13 +196,14 @@ enum err arc_verifier_headers(struct arc_verifier *v, struct view headers)
 	return ERR_OK;
 }
 
-static bool passes(const struct arc_verifier *v, const struct link *link, const struct dkim_body *body,
-	struct dkim_judgement *ret_judgement)
+static bool passes(
+	struct arc_verifier *v, struct link *link, const struct dkim_body *body, struct dkim_judgement *ret_judgement)
 {
 	const struct dkim_key *key;
 	struct dkim_proof proof = { &link->claim, link->header_digest, body };
 	*ret_judgement = link->problem.reason != NULL ? link->problem
-						      : dkim_judge(&v->options, &proof, link->wanted, &key);
+						      : dkim_judge(&v->options, &proof, link->wanted, &v->effort, &key);
+	link->is_beyond |= ret_judgement->reason == v->effort.beyond;
 	return ret_judgement->reason == NULL;
 }
 
@@ -202,7 +211,7 @@ static bool passes(const struct arc_verifier *v, const struct link *link, const 
 static void settle(struct arc_verifier *v)
 {
 	struct dkim_judgement judgement;
-	const struct link *latest = &v->messages[v->count - 1];
+	struct link *latest = &v->messages[v->count - 1];
 	if (!passes(v, latest, v->bodies[latest->claim.body_canon], &judgement)) {
 		fail(v, judgement.reason, judgement.result == DKIM_TEMPERROR);
 		return;
@@ -217,6 +226,8 @@ static void settle(struct arc_verifier *v)
 	while (oldest > v->first_message &&
 		passes(v, &v->messages[oldest - 2], v->bodies[v->messages[oldest - 2].claim.body_canon], &judgement))
 		oldest--;
+	if (oldest > v->first_message && v->messages[oldest - 2].is_beyond)
+		v->verdict.ignored = oldest - 1;
 	v->verdict.oldest_pass = oldest == 1 ? 0 : oldest;
 	v->verdict.result = ARC_PASS;
 	v->is_settled = true;

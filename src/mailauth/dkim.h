@@ -25,6 +25,18 @@
 	4096u /* the same asks verifiers for no more, and a longer one takes milliseconds of a loop for each signature */
 #define DKIM_CLOCK_SKEW_S 300u
 
+/*
+ * What one message may cost. Whoever sends it chooses its signatures, the fields that they name, and the keys that are published for them, so all of that
+ * is bounded, in ways that do not depend on when DNS answers:
+ * - Work with keys (signature_public_work(): RSA-2048 26, Ed25519 96; the dearest key, RSA-4096 with the longest exponent, 130), of which each signature has
+ *   an equal share. Where several keys are published at one name, the first that the signature could be of is always tried, the others while the share
+ *   lasts; a signature that may have needed another one is DKIM_POLICY. Ten signatures can try four keys of RSA-2048 each, or two of RSA-4096.
+ * - Bytes of header fields hashed, over all signatures in the order of their fields: one may name all of 256 KiB. What goes over it is DKIM_POLICY.
+ * The body is hashed once for each canonicalisation, however many signatures there are.
+ */
+#define DKIM_WORK_MAX 1500u
+#define DKIM_HEADER_BYTES_MAX (512u * 1024)
+
 enum dkim_result { /* RFC 8601 §2.7.1 */
 	DKIM_PASS,
 	DKIM_FAIL, /* the body or the header fields are not what was signed */

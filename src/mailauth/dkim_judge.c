@@ -29,18 +29,32 @@ struct dkim_judgement dkim_check_time(const struct dkim_verify_options *options,
 	return DKIM_FINE;
 }
 
-void dkim_hash_headers(const struct dkim_claim *claim, const struct header_field *own, struct dkim_fields *fields,
-	struct dkim_sink *sink, uint8_t ret[HASH_BYTES])
+static bool spend_bytes(size_t bytes, size_t *left)
+{
+	bool is_enough = bytes <= *left;
+	*left -= is_enough ? bytes : 0;
+	return is_enough;
+}
+
+bool dkim_hash_headers(const struct dkim_claim *claim, const struct header_field *own, struct dkim_fields *fields,
+	size_t *bytes_left, struct dkim_sink *sink, uint8_t ret[HASH_BYTES])
 {
 	struct view rest = claim->names, name;
+	bool is_enough = spend_bytes(own->whole.len, bytes_left);
 	dkim_fields_rewind(fields);
-	while (tag_value_next(&rest, &name)) {
+	while (is_enough && tag_value_next(&rest, &name)) {
 		const struct header_field *field = dkim_fields_take(fields, name);
-		if (field != NULL)
+		if (field == NULL)
+			continue;
+		is_enough = spend_bytes(field->whole.len, bytes_left);
+		if (is_enough)
 			dkim_canon_field(claim->header_canon, field, sink);
 	}
-	dkim_canon_own_field(claim->header_canon, own, claim->hole, sink);
+	if (is_enough)
+		dkim_canon_own_field(claim->header_canon, own, claim->hole, sink);
+	/* In any case: the sink is used again. */
 	dkim_sink_finish(sink, ret);
+	return is_enough;
 }
 
 /* A key that may be used for the signature at all. */
@@ -85,14 +99,25 @@ bool dkim_has_unsigned_body(const struct dkim_claim *claim, const struct dkim_bo
 	return claim->has_length && body != NULL && body->length > claim->length;
 }
 
-static struct dkim_judgement judge_with(
+/* All that costs nothing to know. */
+static struct dkim_judgement check_before(
 	const struct dkim_verify_options *options, const struct dkim_proof *proof, const struct dkim_key *key)
 {
 	struct dkim_judgement judgement = check_key(options, proof->claim, key);
-	if (judgement.reason == NULL && proof->body != NULL)
-		judgement = check_body(proof);
-	if (judgement.reason != NULL)
-		return judgement;
+	return judgement.reason == NULL && proof->body != NULL ? check_body(proof) : judgement;
+}
+
+static bool spend_work(struct dkim_effort *effort, unsigned work, bool must_be)
+{
+	if (work > effort->left && !must_be)
+		return false;
+	effort->left -= work < effort->left ? work : effort->left;
+	return true;
+}
+
+static struct dkim_judgement check_signature(
+	const struct dkim_verify_options *options, const struct dkim_proof *proof, const struct dkim_key *key)
+{
 	if (!signature_matches(key->key, proof->header_digest, proof->claim->signature))
 		return (struct dkim_judgement){ DKIM_FAIL, "the header fields are not what was signed" };
 	if (options->refuses_unsigned_body && dkim_has_unsigned_body(proof->claim, proof->body))
@@ -107,13 +132,21 @@ static int nearness(struct dkim_judgement judgement)
 }
 
 struct dkim_judgement dkim_judge(const struct dkim_verify_options *options, const struct dkim_proof *proof,
-	const struct dkim_wanted *wanted, const struct dkim_key **ret_key)
+	const struct dkim_wanted *wanted, struct dkim_effort *effort, const struct dkim_key **ret_key)
 {
 	struct dkim_judgement best = wanted->problem;
+	bool must_be = effort->tries_first;
 	*ret_key = NULL;
 	for (size_t i = 0; i < wanted->key_count; i++) {
 		const struct dkim_key *key = &wanted->keys[i];
-		struct dkim_judgement judgement = judge_with(options, proof, key);
+		struct dkim_judgement judgement = check_before(options, proof, key);
+		if (judgement.reason == NULL) {
+			/* Not on to cheaper ones: whose turn it was would then depend on what the others cost. */
+			if (!spend_work(effort, signature_public_work(key->key), must_be))
+				return (struct dkim_judgement){ DKIM_POLICY, effort->beyond };
+			must_be = false;
+			judgement = check_signature(options, proof, key);
+		}
 		if (i > 0 && nearness(judgement) <= nearness(best))
 			continue;
 		best = judgement;

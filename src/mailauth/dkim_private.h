@@ -174,13 +174,20 @@ struct dkim_proof {
 /* With the defaults in their places. */
 struct dkim_verify_options dkim_options_complete(const struct dkim_verify_options *given);
 struct dkim_judgement dkim_check_time(const struct dkim_verify_options *options, const struct dkim_claim *claim);
-/* RFC 6376 §3.7 data-hash: the named fields from the bottom up, then the signature's own without b=. */
-void dkim_hash_headers(const struct dkim_claim *claim, const struct header_field *own, struct dkim_fields *fields,
-	struct dkim_sink *sink, uint8_t ret[HASH_BYTES]);
+/* RFC 6376 §3.7 data-hash: the named fields from the bottom up, then the signature's own without b=. What is hashed is taken from *bytes_left; false if that
+ * is not enough. */
+bool dkim_hash_headers(const struct dkim_claim *claim, const struct header_field *own, struct dkim_fields *fields,
+	size_t *bytes_left, struct dkim_sink *sink, uint8_t ret[HASH_BYTES]);
 bool dkim_has_unsigned_body(const struct dkim_claim *claim, const struct dkim_body *body);
+/* The work with keys that a signature, or a whole chain, may still cause. */
+struct dkim_effort {
+	unsigned left; /* as signature_public_work() counts */
+	bool tries_first; /* the first key of each signature that it could be of is tried even if there is too little left */
+	const char *beyond; /* the reason (DKIM_POLICY) if a key was not tried that might have been the one */
+};
 /* By the keys that were answered; *ret_key is the one that came nearest to a pass, or NULL. */
 struct dkim_judgement dkim_judge(const struct dkim_verify_options *options, const struct dkim_proof *proof,
-	const struct dkim_wanted *wanted, const struct dkim_key **ret_key);
+	const struct dkim_wanted *wanted, struct dkim_effort *effort, const struct dkim_key **ret_key);
 
 /* Fields written word by word, in lines of at most 78 columns where their words allow it (RFC 5322 §2.1.1): dkim_write.c. */
 struct dkim_writer {

@@ -20,6 +20,8 @@ struct dkim_verifier {
 	size_t count, expected, ignored, from_count;
 	struct considered *considered; /* `expected` of them */
 	struct dkim_wants wants;
+	size_t header_bytes_left;
+	size_t asking; /* signatures that a key decides about */
 	struct dkim_body *bodies[2]; /* by enum dkim_canon; NULL unless a signature needs it */
 	bool has_headers, has_ended;
 };
@@ -28,6 +30,7 @@ struct dkim_verifier *dkim_verifier_new(const struct dkim_verify_options *option
 {
 	struct dkim_verifier *v = mem_alloc(sizeof *v);
 	v->options = dkim_options_complete(options);
+	v->header_bytes_left = DKIM_HEADER_BYTES_MAX;
 	arena_init(&v->arena, v->options.signatures_max * ARENA_BYTES_PER_SIGNATURE);
 	return v;
 }
@@ -58,18 +61,23 @@ static void consider(
 		judgement = (struct dkim_judgement){ DKIM_POLICY, "the message has too many header fields" };
 	if (judgement.reason == NULL)
 		judgement = dkim_check_time(&v->options, &c->claim);
+	if (judgement.reason == NULL &&
+		!dkim_hash_headers(&c->claim, field, fields, &v->header_bytes_left, sink, c->header_digest))
+		judgement = (struct dkim_judgement){ DKIM_POLICY,
+			"the signatures cover too much of the header section" };
 	if (judgement.reason == NULL) {
-		dkim_hash_headers(&c->claim, field, fields, sink, c->header_digest);
 		c->wanted = dkim_wants_key(&v->wants, &c->claim);
 		if (c->wanted == NULL)
 			judgement = (struct dkim_judgement){ DKIM_PERMERROR, "the key's name is too long" };
 	}
 	/* They point into the message, which is read during this call only. */
 	c->claim.names = c->claim.hole = VIEW_NONE;
-	if (judgement.reason != NULL)
+	if (judgement.reason != NULL) {
 		settle(c, judgement);
-	else
-		dkim_bodies_want(v->bodies, &c->claim);
+		return;
+	}
+	v->asking++;
+	dkim_bodies_want(v->bodies, &c->claim);
 }
 
 static void expect(struct dkim_verifier *v, size_t signatures)
@@ -136,7 +144,10 @@ static void settle_by_keys(const struct dkim_verifier *v, struct considered *c)
 {
 	const struct dkim_key *key;
 	struct dkim_proof proof = { &c->claim, c->header_digest, v->bodies[c->claim.body_canon] };
-	struct dkim_judgement judgement = dkim_judge(&v->options, &proof, c->wanted, &key);
+	struct dkim_effort effort = { .left = (unsigned)(DKIM_WORK_MAX / v->asking),
+		.tries_first = true,
+		.beyond = "the keys published for the signature take too much work" };
+	struct dkim_judgement judgement = dkim_judge(&v->options, &proof, c->wanted, &effort, &key);
 	if (key != NULL) {
 		c->is_testing = key->is_testing;
 		c->key_bits = key->key != NULL ? signature_public_bits(key->key) : 0;
