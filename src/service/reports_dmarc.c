@@ -2,7 +2,6 @@
 #include "service/reports_private.h"
 #include "service/reports_lookup.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "mailauth/dmarc_report.h"
 #include "mailauth/pack.h"
@@ -65,7 +64,9 @@ static enum err add_row(const json_t *json, uint64_t messages, struct buf *out)
 
 struct writer {
 	struct reports_task *task;
-	struct buf xml;
+	struct buf
+		xml; /* the rows; what stands above them tells how many messages found no room, and is put there at last */
+	uint64_t omitted; /* messages */
 };
 
 static bool write_row(void *owner, struct view details, uint64_t messages)
@@ -79,6 +80,7 @@ static bool write_row(void *owner, struct view details, uint64_t messages)
 	json_decref(json);
 	if (err != ERR_OK) {
 		w->xml.len = before;
+		w->omitted += messages;
 		return true;
 	}
 	w->task->rows++;
@@ -86,9 +88,9 @@ static bool write_row(void *owner, struct view details, uint64_t messages)
 	return true;
 }
 
-static enum err write_head(struct writer *w, const struct dmarc_record *record, struct view error)
+static enum err write_head(
+	const struct reports_task *task, const struct dmarc_record *record, struct view error, struct buf *out)
 {
-	const struct reports_task *task = w->task;
 	const struct config *config = task->config;
 	char fo[8] = "";
 	for (unsigned i = 0; i < 4; i++)
@@ -114,29 +116,40 @@ static enum err write_head(struct writer *w, const struct dmarc_record *record, 
 			.testing = record->is_testing ? VIEW("y") : VIEW("n"),
 		},
 	};
-	return dmarc_report_begin(&report, &w->xml);
+	return dmarc_report_begin(&report, out);
 }
 
-static enum err write_error(const struct reports_task *task, struct buf *out)
+static enum err put_head_in_front(struct writer *w, const struct dmarc_record *record)
 {
-	return task->unlisted == 0 ? ERR_OK
-				   : buf_append_format(out, "%llu messages of further kinds are not listed",
-					     (unsigned long long)task->unlisted);
+	struct buf error = { 0 }, head = { 0 };
+	uint64_t missing = w->task->unlisted + w->omitted;
+	enum err err = missing == 0 ? ERR_OK
+				    : buf_append_format(&error, "%llu messages of further kinds are not listed",
+					      (unsigned long long)missing);
+	if (err == ERR_OK)
+		err = write_head(w->task, record, buf_view(&error), &head);
+	if (err == ERR_OK)
+		err = buf_reserve(&w->xml, head.len);
+	if (err == ERR_OK) {
+		if (w->xml.len > 0)
+			memmove(w->xml.ptr + head.len, w->xml.ptr, w->xml.len);
+		memcpy(w->xml.ptr, head.ptr, head.len);
+		w->xml.len += head.len;
+	}
+	buf_clear(&error);
+	buf_clear(&head);
+	return err;
 }
 
-static enum err build(struct store_job *job, struct db *db)
+enum err reports_dmarc_build(struct reports_task *task, struct db *db)
 {
-	struct reports_task *task = (struct reports_task *)(void *)job;
 	struct writer w = { .task = task };
-	struct buf error = { 0 };
 	struct dmarc_record record;
-	int64_t now_s = clock_wall_ms() / 1000;
-	task->begin_s = task->day * REPORTS_DAY_S;
-	task->end_s = task->begin_s + REPORTS_DAY_S - 1;
-	if (task->end_s > now_s)
-		task->end_s = now_s; /* the day is not over, and somebody wants to see what there is */
+	reports_set_period(task);
 	task->rows = task->messages = 0;
-	buf_reset(&task->file);
+	/* It may be the second time. */
+	buf_clear(&task->file);
+	buf_init(&task->file, FILE_MAX_BYTES);
 	buf_init(&w.xml, XML_MAX_BYTES);
 	enum err err = dmarc_record_parse(task->policy, &record) ? ERR_OK
 								 : err_set(ERR_SYNTAX, "the policy is damaged");
@@ -145,19 +158,20 @@ static enum err build(struct store_job *job, struct db *db)
 		err = dmarc_store_find(db, task->day, task->domain, &task->unlisted, &task->notes);
 	reports_make_id(task);
 	if (err == ERR_OK)
-		err = write_error(task, &error);
-	if (err == ERR_OK)
-		err = write_head(&w, &record, buf_view(&error));
-	if (err == ERR_OK)
 		err = dmarc_store_rows(db, task->day, task->domain, write_row, &w);
 	if (err == ERR_OK)
+		err = put_head_in_front(&w, &record);
+	if (err == ERR_OK)
 		err = dmarc_report_end(&w.xml);
-	buf_init(&task->file, FILE_MAX_BYTES);
 	if (err == ERR_OK)
 		err = pack_gzip(buf_view(&w.xml), &task->file);
 	buf_clear(&w.xml);
-	buf_clear(&error);
 	return err;
+}
+
+static enum err build(struct store_job *job, struct db *db)
+{
+	return reports_dmarc_build((struct reports_task *)(void *)job, db);
 }
 
 /* The message comes, and what it tells goes, in one transaction: it is sent once, whatever happens between. */
@@ -192,7 +206,7 @@ static void committed(struct store_job *job)
 	}
 }
 
-static void make_mail(struct reports_task *task)
+static enum err make_mail(struct reports_task *task)
 {
 	struct buf name = { 0 };
 	struct dmarc_report report = { .begin_s = task->begin_s, .end_s = task->end_s };
@@ -203,9 +217,10 @@ static void make_mail(struct reports_task *task)
 		struct reports_mail mail = { .file_name = buf_view(&name),
 			.file_type = VIEW("application/gzip"),
 			.what = "DMARC aggregate report" };
-		reports_mail_make(task, &mail);
+		err = reports_mail_make(task, &mail);
 	}
 	buf_clear(&name);
+	return err;
 }
 
 static void built(struct store_job *job)
@@ -219,8 +234,11 @@ static void built(struct store_job *job)
 		reports_task_end(task, REPORTS_LEFT);
 		return;
 	}
-	make_mail(task);
-	reports_task_job(task, true, commit, committed);
+	/* What nobody was told of stays for the next round. */
+	if (make_mail(task) != ERR_OK && !reports_task_is_last_try(task))
+		reports_task_end(task, REPORTS_LEFT);
+	else
+		reports_task_job(task, true, commit, committed);
 }
 
 static void targets_found(void *owner, const struct reports_targets *targets)

@@ -17,6 +17,15 @@
 #define HEAD_MAX_BYTES (64u * 1024)
 #define MAIL_MAX_BYTES (16u * 1024 * 1024)
 
+void reports_set_period(struct reports_task *task)
+{
+	int64_t now_s = clock_wall_ms() / 1000;
+	task->begin_s = task->day * REPORTS_DAY_S;
+	task->end_s = task->begin_s + REPORTS_DAY_S - 1;
+	if (task->end_s > now_s)
+		task->end_s = now_s; /* the day is not over, and somebody wants to see what there is */
+}
+
 void reports_make_id(struct reports_task *task)
 {
 	struct buf text = { 0 };
@@ -117,9 +126,9 @@ static enum err fill(struct reports_task *task, const struct reports_mail *mail,
 	return err == ERR_OK ? put_in_front(task, m) : err;
 }
 
-void reports_mail_make(struct reports_task *task, const struct reports_mail *mail)
+/* Those of the targets that take mail of this size. */
+static size_t choose(const struct reports_task *task, struct view to[REPORTS_TARGETS_MAX])
 {
-	struct view to[REPORTS_TARGETS_MAX];
 	size_t count = 0;
 	/* As base64, with its lines and the rest of the message. */
 	uint64_t bytes = (uint64_t)task->file.len * 4 / 3 * 78 / 76 + 4096;
@@ -134,17 +143,24 @@ void reports_mail_make(struct reports_task *task, const struct reports_mail *mai
 				LOG_CSTR("to", target->address), LOG_NUM("bytes", bytes),
 				LOG_NUM("limit", target->max_bytes));
 	}
+	return count;
+}
+
+enum err reports_mail_make(struct reports_task *task, const struct reports_mail *mail)
+{
+	struct view to[REPORTS_TARGETS_MAX];
 	message_free(task->mail);
 	task->mail = NULL;
+	size_t count = task->targets != NULL ? choose(task, to) : 0;
 	if (count == 0)
-		return;
+		return ERR_OK;
 	struct message *m = message_new(&task->reports->background->server->body_memory);
 	enum err err = fill(task, mail, count, to, m);
 	if (err != ERR_OK) {
 		LOG(LOG_LEVEL_ERROR, "report-failed", LOG_TEXT("domain", task->domain),
 			LOG_CSTR("reason", err_name(err)));
 		message_free(m);
-		return;
+		return err;
 	}
 	struct queue_message *q = &m->envelope;
 	q->head = buf_view(&m->head);
@@ -153,6 +169,7 @@ void reports_mail_make(struct reports_task *task, const struct reports_mail *mai
 	m->content_loaded = true;
 	message_count_content(m);
 	task->mail = m;
+	return ERR_OK;
 }
 
 enum err reports_mail_put(struct reports_task *task, struct db *db)

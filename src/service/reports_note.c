@@ -21,7 +21,7 @@
 
 struct reports_note {
 	struct reports_note *next;
-	int64_t day;
+	int64_t at_ms, day; /* of the first message */
 	uint64_t messages;
 	size_t bytes;
 	struct view domain, policy, details;
@@ -121,6 +121,7 @@ static struct reports_note *note_make(const struct dmarc_note *note)
 		made = mem_alloc(bytes);
 		made->bytes = bytes;
 		made->messages = 1;
+		made->at_ms = note->at_ms;
 		made->day = note->at_ms / 1000 / REPORTS_DAY_S;
 		uint8_t *at = made->text;
 		const struct view from[] = { domain, buf_view(&policy), buf_view(&details) };
@@ -231,6 +232,7 @@ static enum err write_notes(struct store_job *store_job, struct db *db)
 		const struct reports_note *note = job->notes[i];
 		struct dmarc_store_result result = {
 			.day = note->day,
+			.at_ms = note->at_ms,
 			.domain = note->domain,
 			.policy = note->policy,
 			.row_key = view_of(note->key, sizeof note->key),

@@ -11,6 +11,7 @@
 struct reports_note;
 struct reports_lookup;
 struct reports_targets;
+struct reports_tls_rows;
 
 /* What was noted and is not in the store yet. */
 struct reports_notes {
@@ -34,7 +35,8 @@ struct reports_task {
 	enum reports_kind kind;
 	int64_t day;
 	struct view domain, policy; /* of its own memory */
-	uint64_t notes, unlisted; /* of DMARC */
+	uint64_t notes; /* another number for another content */
+	uint64_t unlisted; /* of DMARC */
 	unsigned tries; /* of a report whose rows changed meanwhile */
 	struct reports_lookup *lookup;
 	struct reports_targets *targets;
@@ -43,6 +45,7 @@ struct reports_task {
 	char id[33]; /* of the report */
 	uint64_t rows, messages; /* in it: TLS: policies, sessions */
 	struct buf file; /* packed */
+	struct reports_tls_rows *tls_rows; /* what is in it; NULL: nothing yet */
 	struct message *mail; /* until it is the queue's */
 	/* Of TLS: https destinations, one after the other. */
 	size_t at;
@@ -88,6 +91,12 @@ void reports_notes_clear(struct reports *reports);
 /* Gives what was noted to the store, in some jobs. */
 void reports_notes_write(struct reports *reports);
 
+/* reports_time.c: when a day's reports are made, wall clock: some minutes after midnight UTC, when all that the day before showed is written, and
+ * within `jitter_ms` behind that; another time each day and on each server, the same after a restart. */
+int64_t reports_time_of_day(const char *hostname, int64_t jitter_ms, int64_t day);
+/* When the next round is due; `planned_ms` 0: none was planned, since the server has just begun. */
+int64_t reports_time_next(const char *hostname, int64_t jitter_ms, int64_t planned_ms, int64_t now_ms);
+
 /* reports_round.c */
 void reports_round_init(struct reports *reports);
 /* Looks whether a round is due; sets the timer. */
@@ -113,14 +122,23 @@ void reports_tls_begin(struct reports_task *task);
 /* Ends what it waits for. */
 void reports_tls_cancel(struct reports_task *task);
 
-/* reports_mail.c: makes task->mail, with task->file, to those targets that are addresses and whose limits allow it; NULL if there are none. */
+/* In a store job: makes the file. */
+enum err reports_dmarc_build(struct reports_task *task, struct db *db) MUST_CHECK;
+/* reports_tls_build.c, in store jobs: reads what is to be told and makes the file of it; takes what was told off the store, or everything if nobody
+ * was. */
+enum err reports_tls_build(struct reports_task *task, struct db *db) MUST_CHECK;
+enum err reports_tls_rows_remove(struct reports_task *task, struct db *db) MUST_CHECK;
+void reports_tls_rows_free(struct reports_tls_rows *rows); /* NULL is fine */
+
+/* reports_mail.c: makes task->mail, with task->file, to those targets that are addresses and whose limits allow it; NULL if there are none, or on
+ * failure, which is logged: then nobody was told. */
 struct reports_mail {
 	struct view subject_domain;
 	struct view report_type; /* "tlsrpt" or empty */
 	struct view file_name, file_type;
 	const char *what; /* "DMARC aggregate report" */
 };
-void reports_mail_make(struct reports_task *task, const struct reports_mail *mail);
+enum err reports_mail_make(struct reports_task *task, const struct reports_mail *mail) MUST_CHECK;
 /* In a write job: puts it into the queue. */
 enum err reports_mail_put(struct reports_task *task, struct db *db) MUST_CHECK;
 /* After the commit: hands it to the dispatcher. */
@@ -128,6 +146,8 @@ void reports_mail_sent(struct reports_task *task);
 /* "mail.here.example", and who we are, for a report. */
 struct view reports_organization(const struct config *config);
 struct view reports_from(const struct config *config, struct buf *memory);
+/* The task's day, as far as it went. */
+void reports_set_period(struct reports_task *task);
 /* A report's id: the same for the same content. */
 void reports_make_id(struct reports_task *task);
 

@@ -4,7 +4,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "crypto/hash.h"
 #include "store/bounce_store.h"
 #include "store/dmarc_store.h"
 #include "store/report_store.h"
@@ -23,21 +22,6 @@
 static int64_t today(void)
 {
 	return clock_wall_ms() / 1000 / REPORTS_DAY_S;
-}
-
-/* Within reports.jitter behind midnight: another time each day and on each server, the same after a restart. */
-static int64_t round_time_ms(const struct config *config, int64_t day)
-{
-	struct buf text = { 0 };
-	uint8_t hash[HASH_BYTES];
-	uint64_t number = 0;
-	int64_t jitter_ms = config->reports.jitter_ms > 0 ? config->reports.jitter_ms : 1;
-	if (buf_append_format(&text, "%s %lld", config->hostname, (long long)day) == ERR_OK) {
-		hash_once(buf_view(&text), hash);
-		memcpy(&number, hash, sizeof number);
-	}
-	buf_clear(&text);
-	return day * REPORTS_DAY_S * 1000 + (int64_t)(number % (uint64_t)jitter_ms);
 }
 
 /* Tasks */
@@ -82,6 +66,7 @@ static void task_free(struct reports_task *task)
 	list_remove(&task->link);
 	mem_free(task->targets);
 	message_free(task->mail);
+	reports_tls_rows_free(task->tls_rows);
 	buf_clear(&task->file);
 	config_unref(task->config);
 	mem_free(task);
@@ -337,10 +322,10 @@ void reports_round_check(void *owner)
 	struct reports *reports = owner;
 	int64_t now_ms = clock_wall_ms(), day = today();
 	struct config *config = server_config(reports->background->server);
-	if (reports->next_round_ms == 0)
-		reports->next_round_ms = round_time_ms(config, day);
+	int64_t jitter_ms = config->reports.jitter_ms;
+	reports->next_round_ms = reports_time_next(config->hostname, jitter_ms, reports->next_round_ms, now_ms);
 	if (now_ms >= reports->next_round_ms && !reports->round.is_open) {
-		reports->next_round_ms = round_time_ms(config, day + 1);
+		reports->next_round_ms = reports_time_of_day(config->hostname, jitter_ms, day + 1);
 		reports_round_start(reports, day - 1);
 	}
 	config_unref(config);

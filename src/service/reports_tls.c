@@ -2,161 +2,20 @@
 #include "service/reports_private.h"
 #include "service/reports_lookup.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "dns/message.h"
-#include "mailauth/pack.h"
 #include "mailauth/tls_report.h"
-#include "store/tls_result_store.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define RESULTS_MAX 20000u /* of one domain and day */
-#define JSON_MAX_BYTES (32u * 1024 * 1024)
-#define FILE_MAX_BYTES (8u * 1024 * 1024)
 #define ANSWER_MAX_BYTES 65536u
 #define POST_TIMEOUT_MS 60000u
 #define ADDRESSES_MAX 4u
 
-/* Building, on a store thread */
-
-struct builder {
-	struct arena arena;
-	struct reports_task *task;
-	size_t policy_count, policy_room, failure_room;
-	struct tls_report_policy *policies;
-	struct view policy_text; /* of the last one, and its failures */
-	struct tls_report_failure *failures;
-	bool is_over; /* no memory left: the rest is left out */
-};
-
-static struct view keep(struct builder *b, struct view text)
-{
-	struct view kept = VIEW_NONE;
-	b->is_over |= arena_dup(&b->arena, text, &kept) != ERR_OK;
-	return kept;
-}
-
-/* Doubles an array in the arena when it is full. */
-static void *grow(struct builder *b, const void *old, size_t count, size_t *room, size_t size)
-{
-	if (count < *room)
-		return NULL;
-	size_t more = *room * 2 + 16;
-	void *made = arena_alloc(&b->arena, more * size);
-	if (made == NULL) {
-		b->is_over = true;
-		return NULL;
-	}
-	if (count > 0)
-		memcpy(made, old, count * size);
-	*room = more;
-	return made;
-}
-
-/* The policy's lines; those with "mx:" are told again without it (§4.4). */
-static void set_lines(struct builder *b, struct tls_report_policy *policy)
-{
-	struct view rest = b->policy_text, line;
-	struct view *lines = arena_alloc(&b->arena, TLS_REPORT_LINES_MAX * sizeof *lines),
-		    *hosts = arena_alloc(&b->arena, TLS_REPORT_LINES_MAX * sizeof *hosts);
-	if (lines == NULL || hosts == NULL) {
-		b->is_over = true;
-		return;
-	}
-	policy->lines = lines;
-	policy->mx_hosts = hosts;
-	bool is_sts = view_eq(policy->type, VIEW("sts"));
-	while (policy->line_count < TLS_REPORT_LINES_MAX && view_split(&rest, '\n', &line)) {
-		line = view_trim(line);
-		if (line.len == 0)
-			continue;
-		lines[policy->line_count++] = line;
-		if (is_sts && view_starts_with_nocase(line, VIEW("mx:")))
-			hosts[policy->mx_host_count++] = view_trim(view_from(line, 3));
-	}
-}
-
-static struct tls_report_policy *policy_for(struct builder *b, const struct tls_result *result)
-{
-	struct tls_report_policy *last = b->policy_count > 0 ? &b->policies[b->policy_count - 1] : NULL;
-	if (last != NULL && view_eq(last->type, result->policy_type) && view_eq(b->policy_text, result->policy))
-		return last;
-	void *bigger = grow(b, b->policies, b->policy_count, &b->policy_room, sizeof *b->policies);
-	if (bigger != NULL)
-		b->policies = bigger;
-	if (b->is_over)
-		return NULL;
-	struct tls_report_policy *policy = &b->policies[b->policy_count++];
-	*policy = (struct tls_report_policy){ .type = keep(b, result->policy_type), .domain = b->task->domain };
-	b->policy_text = keep(b, result->policy);
-	b->failure_room = 0;
-	b->failures = NULL;
-	set_lines(b, policy);
-	return policy;
-}
-
-static void add_result(void *owner, const struct tls_result *result)
-{
-	struct builder *b = owner;
-	struct tls_report_policy *policy = b->is_over ? NULL : policy_for(b, result);
-	if (policy == NULL)
-		return;
-	b->task->messages += result->sessions;
-	if (result->result.len == 0) {
-		policy->successes += result->sessions;
-		return;
-	}
-	policy->failures += result->sessions;
-	void *bigger = grow(b, b->failures, policy->failure_count, &b->failure_room, sizeof *b->failures);
-	if (bigger != NULL)
-		policy->details = b->failures = bigger;
-	if (b->is_over)
-		return;
-	b->failures[policy->failure_count++] = (struct tls_report_failure){
-		.result_type = keep(b, result->result),
-		.sending_ip = keep(b, result->sending_ip),
-		.receiving_ip = keep(b, result->receiving_ip),
-		.receiving_host = keep(b, result->host),
-		.reason = keep(b, result->reason),
-		.sessions = result->sessions,
-	};
-}
-
 static enum err build(struct store_job *job, struct db *db)
 {
-	struct reports_task *task = (struct reports_task *)(void *)job;
-	struct builder b = { .task = task };
-	struct buf json;
-	int64_t now_s = clock_wall_ms() / 1000;
-	task->begin_s = task->day * REPORTS_DAY_S;
-	task->end_s = task->begin_s + REPORTS_DAY_S - 1;
-	if (task->end_s > now_s)
-		task->end_s = now_s;
-	task->messages = 0;
-	reports_make_id(task);
-	arena_init(&b.arena, TLS_REPORT_ARENA_BYTES);
-	buf_init(&json, JSON_MAX_BYTES);
-	buf_init(&task->file, FILE_MAX_BYTES);
-	enum err err = tls_result_store_list(db, (int32_t)task->day, task->domain, RESULTS_MAX, add_result, &b);
-	task->rows = b.policy_count;
-	struct tls_report report = {
-		.organization = view_from_cstr(task->config->reports.organization),
-		.contact = view_from_cstr(task->config->reports.from),
-		.report_id = view_from_cstr(task->id),
-		.begin_s = task->begin_s,
-		.end_s = task->end_s,
-		.policy_count = b.policy_count,
-		.policies = b.policies,
-	};
-	if (err == ERR_OK)
-		err = tls_report_write(&report, &json);
-	if (err == ERR_OK)
-		err = pack_gzip(buf_view(&json), &task->file);
-	arena_clear(&b.arena);
-	buf_clear(&json);
-	return err;
+	return reports_tls_build((struct reports_task *)(void *)job, db);
 }
 
 /* The end: rows go with the message into the queue, or when somebody took the report over HTTPS. */
@@ -164,7 +23,7 @@ static enum err build(struct store_job *job, struct db *db)
 static enum err commit(struct store_job *job, struct db *db)
 {
 	struct reports_task *task = (struct reports_task *)(void *)job;
-	enum err err = tls_result_store_remove(db, (int32_t)task->day, task->domain);
+	enum err err = reports_tls_rows_remove(task, db);
 	if (err == ERR_OK && task->mail != NULL)
 		err = reports_mail_put(task, db);
 	return err;
@@ -187,7 +46,7 @@ static void committed(struct store_job *job)
 	reports_task_end(task, is_sent ? REPORTS_SENT : REPORTS_UNWANTED);
 }
 
-static void make_mail(struct reports_task *task)
+static enum err make_mail(struct reports_task *task)
 {
 	struct buf name = { 0 };
 	struct tls_report report = { .begin_s = task->begin_s, .end_s = task->end_s };
@@ -198,9 +57,10 @@ static void make_mail(struct reports_task *task)
 			.file_name = buf_view(&name),
 			.file_type = VIEW("application/tlsrpt+gzip"),
 			.what = "report about TLS with your mail servers" };
-		reports_mail_make(task, &mail);
+		err = reports_mail_make(task, &mail);
 	}
 	buf_clear(&name);
+	return err;
 }
 
 /* HTTPS: one URL after the other. */
@@ -307,8 +167,8 @@ static void end_of_urls(struct reports_task *task)
 	bool has_url = false;
 	for (size_t i = 0; i < task->targets->count; i++)
 		has_url |= task->targets->list[i].url[0] != '\0';
-	make_mail(task);
-	if (task->mail == NULL && has_url && !task->was_posted && !reports_task_is_last_try(task))
+	bool failed = make_mail(task) != ERR_OK || (task->mail == NULL && has_url);
+	if (failed && !task->was_posted && !reports_task_is_last_try(task))
 		reports_task_end(task, REPORTS_LEFT);
 	else
 		reports_task_job(task, true, commit, committed);
@@ -334,6 +194,10 @@ static void built(struct store_job *job)
 	struct reports_task *task = reports_task_of(job);
 	if (task == NULL)
 		return;
+	if (job->err == ERR_OK && task->rows == 0) {
+		reports_task_job(task, true, commit, committed); /* what there was has expired meanwhile */
+		return;
+	}
 	if (job->err == ERR_OK) {
 		next_url(task);
 		return;

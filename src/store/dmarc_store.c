@@ -37,17 +37,18 @@ static enum err read_counts(struct db *db, int64_t day, struct view domain, stru
 	return ERR_OK;
 }
 
-static enum err put_policy(struct db *db, int64_t day, struct view domain, struct view policy)
+static enum err put_policy(struct db *db, int64_t day, int64_t at_ms, struct view domain, struct view policy)
 {
 	struct db_statement *s = db_prepare(db,
 		"INSERT INTO dmarc_policy (day, domain, policy, result_rows, unlisted, notes) VALUES ($1, $2, $3, 0, "
-		"0, 1) ON CONFLICT (day, domain) DO UPDATE SET policy = excluded.policy, notes = dmarc_policy.notes + "
+		"0, $4) ON CONFLICT (day, domain) DO UPDATE SET policy = excluded.policy, notes = dmarc_policy.notes + "
 		"1");
 	if (s == NULL)
 		return ERR_IO;
 	db_bind_int(s, 1, day);
 	db_bind_text(s, 2, domain);
 	db_bind_text(s, 3, policy);
+	db_bind_int(s, 4, at_ms);
 	return db_run(s, NULL);
 }
 
@@ -60,7 +61,7 @@ static enum err add_domain(struct db *db, int64_t day)
 	if (err == ERR_OK && domains.rows >= DMARC_STORE_DOMAINS_MAX)
 		return err_set(ERR_LIMIT, "mail of more than %d domains was noted today", DMARC_STORE_DOMAINS_MAX);
 	if (err == ERR_OK && !domains.is_there)
-		err = put_policy(db, day, VIEW_NONE, VIEW_NONE);
+		err = put_policy(db, day, 0, VIEW_NONE, VIEW_NONE);
 	if (err == ERR_OK)
 		err = run(db, "UPDATE dmarc_policy SET result_rows = result_rows + $3 WHERE day = $1 AND domain = $2",
 			day, VIEW_NONE, &one, NULL);
@@ -110,7 +111,7 @@ enum err dmarc_store_note(struct db *db, const struct dmarc_store_result *result
 	if (err == ERR_OK && !counts.is_there)
 		err = add_domain(db, result->day);
 	if (err == ERR_OK)
-		err = put_policy(db, result->day, result->domain, result->policy);
+		err = put_policy(db, result->day, result->at_ms, result->domain, result->policy);
 	if (err == ERR_OK)
 		err = count_up(db, result, &found);
 	if (err != ERR_OK || found)

@@ -14,6 +14,7 @@
  * happens: the day has too many domains. */
 struct dmarc_store_result {
 	int64_t day;
+	int64_t at_ms; /* wall clock: where `notes` begins, so that a report of what came late has numbers of its own */
 	struct view domain;
 	struct view policy, row_key, details;
 	uint64_t messages;

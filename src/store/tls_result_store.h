@@ -31,7 +31,9 @@ enum err tls_result_store_domains(struct db *db, int32_t before_day, int32_t aft
 /* The results of one day and domain: those of one policy (type and text) follow each other. Views are borrowed during the call. At most `limit`. */
 enum err tls_result_store_list(struct db *db, int32_t day, struct view domain, size_t limit,
 	void (*each)(void *owner, const struct tls_result *result), void *owner) MUST_CHECK;
-/* Once they are reported, or nobody wants to know. */
+/* These (of one day and domain, as they were listed) are reported: takes their sessions off. What was counted since then stays for another report. */
+enum err tls_result_store_take(struct db *db, size_t count, const struct tls_result *results) MUST_CHECK;
+/* Nobody wants to know. */
 enum err tls_result_store_remove(struct db *db, int32_t day, struct view domain) MUST_CHECK;
 /* All of earlier days: what could not be reported in time. */
 enum err tls_result_store_tidy(struct db *db, int32_t before_day) MUST_CHECK;

@@ -160,6 +160,59 @@ static void days_and_domains(void **state)
 	assert_string_equal(buf_cstr(&seen), "7:b.example 8:a.example ");
 }
 
+struct listed {
+	size_t count;
+	struct tls_result list[4];
+	char text[4][16];
+};
+
+static void keep_result(void *owner, const struct tls_result *result)
+{
+	struct listed *listed = owner;
+	char *host = listed->text[listed->count];
+	snprintf(host, sizeof listed->text[0], "%.*s", VIEW_ARG(result->host));
+	listed->list[listed->count++] = (struct tls_result){ .day = result->day,
+		.domain = VIEW("a.example"),
+		.policy_type = VIEW("sts"),
+		.policy = VIEW("p"),
+		.host = view_from_cstr(host),
+		.sessions = result->sessions };
+}
+
+static void add_at(const char *host, uint64_t sessions)
+{
+	must(tls_result_store_add(contract.db,
+		&(struct tls_result){ .day = 7,
+			.domain = VIEW("a.example"),
+			.policy_type = VIEW("sts"),
+			.policy = VIEW("p"),
+			.host = view_from_cstr(host),
+			.sessions = sessions }));
+}
+
+/* Only what a report tells is taken off: neither is a session lost that was counted while the report was made, nor told twice. */
+static void only_what_was_listed_is_taken(void **state)
+{
+	(void)state;
+	struct listed listed = { 0 }, more = { 0 };
+	add_at("mx1", 2);
+	add_at("mx2", 3);
+	must(tls_result_store_list(contract.db, 7, VIEW("a.example"), 4, keep_result, &listed));
+	assert_int_equal(listed.count, 2);
+	add_at("mx2", 4);
+	add_at("mx3", 1);
+	must(tls_result_store_take(contract.db, listed.count, listed.list));
+	must(tls_result_store_list(contract.db, 7, VIEW("a.example"), 4, keep_result, &more));
+	assert_int_equal(more.count, 2);
+	assert_string_equal(more.text[0], "mx2");
+	assert_int_equal(more.list[0].sessions, 4);
+	assert_string_equal(more.text[1], "mx3");
+	/* Nothing came meanwhile. */
+	must(tls_result_store_take(contract.db, more.count, more.list));
+	must(tls_result_store_take(contract.db, 0, NULL));
+	assert_int_equal(contract_int(contract.db, "SELECT COUNT(*) FROM tls_result"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -167,6 +220,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(stale_ones_are_listed, setup, teardown),
 		cmocka_unit_test_setup_teardown(results_are_counted, setup, teardown),
 		cmocka_unit_test_setup_teardown(days_and_domains, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_what_was_listed_is_taken, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
