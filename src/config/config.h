@@ -239,6 +239,7 @@ struct config_smarthost {
 	size_t domain_count;
 	const char *const *domains; /* recipient domains, "*" = all, ".example.com" = below; none: only by name */
 	uint32_t concurrency;
+	bool hand_on_holds; /* FUTURERELEASE (RFC 4865) is left to it where it can */
 };
 
 struct config_dns {
@@ -311,6 +312,8 @@ const struct config_smarthost *config_find_smarthost_for(
 	const struct config *config, struct view domain, struct view reverse_path);
 /* By name, without case; NULL: there is none. Borrowed. */
 const struct config_smarthost *config_smarthost_named(const struct config *config, struct view name);
+/* Whether there is a smart host to which holds are handed on. */
+bool config_hands_on_holds(const struct config *config);
 const struct config_stream *config_stream_named(const struct config *config, struct view name);
 const struct config_egress *config_egress_named(const struct config *config, struct view name);
 /* The TLS policy for a domain: of its destination section, else delivery.tls. */

@@ -141,3 +141,11 @@ bool config_knows_clients(const struct config *config)
 	return (config->clients.imap != NULL || config->clients.pop3 != NULL) &&
 		(config->listeners[LISTENER_SUBMISSION].enabled || config->listeners[LISTENER_SUBMISSIONS].enabled);
 }
+
+bool config_hands_on_holds(const struct config *config)
+{
+	for (size_t i = 0; i < config->smarthost_count; i++)
+		if (config->smarthosts[i].hand_on_holds)
+			return true;
+	return false;
+}

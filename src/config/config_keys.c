@@ -289,6 +289,8 @@ static const struct config_key keys[] = {
 	  .what = "recipient domains that go through it: \"example.com\", \".example.com\" (all below), \"*\" (all)" },
 	{ "smarthost", "concurrency", "10", U32(config_smarthost, concurrency, 1, 10000),
 	  .what = "connections to it" },
+	{ "smarthost", "hand_on_holds", "no", YES_NO(config_smarthost, hand_on_holds),
+	  .what = "leave mail that is to be held for later (FUTURERELEASE) to it, if it offers to hold it as long" },
 
 	{ "destination", "domains", NULL, TEXTS(config_destination, domains, domain_count), .check = config_check_pattern,
 	  .default_note = "must be set", .example = "bank.example",

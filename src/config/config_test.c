@@ -114,7 +114,8 @@ static const char everything[] =
 	"delivery { port = 2500 tls = verify ipv6 = no source_ipv4 = \"192.0.2.1\" source_ipv6 = \"2001:db8::1\"\n"
 	"  ehlo_name = \"out.example.com\" ca_file = \"/ca.pem\" idle = 0 }\n"
 	"smarthost a { host = \"smtp.example.net\" domains = {\"Example.org\", \".example.org\"} }\n"
-	"smarthost \"b-2\" { host = \"192.0.2.9\" port = 2587 tls = implicit verify = false concurrency = 2 }\n"
+	"smarthost \"b-2\" { host = \"192.0.2.9\" port = 2587 tls = implicit verify = false concurrency = 2 "
+	"hand_on_holds = yes }\n"
 	"smarthost c { host = localhost tls = clear domains = {\".net.example.org\", \"x.example\"} }\n"
 	"dns { servers = {\"127.0.0.1@5353\", \"2001:db8::53\"} trust_anchor = \"/a\" timeout = 2s }\n"
 	"log { to = journald format = json }\n"
@@ -169,6 +170,9 @@ static void test_everything(void **state)
 	assert_null(c->smarthosts[0].login);
 	assert_int_equal(c->smarthosts[0].domain_count, 2);
 	assert_int_equal(c->smarthosts[0].concurrency, 10);
+	assert_false(c->smarthosts[0].hand_on_holds);
+	assert_true(c->smarthosts[1].hand_on_holds);
+	assert_true(config_hands_on_holds(c));
 	assert_string_equal(c->smarthosts[1].name, "b-2");
 	assert_int_equal(c->smarthosts[1].port, 2587);
 	assert_false(c->smarthosts[1].verify);

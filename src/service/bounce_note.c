@@ -10,7 +10,7 @@ static struct bounce_verdict verdict_of(const struct delivery_recipient *recipie
 
 struct view bounce_note_class(const struct delivery_recipient *recipient)
 {
-	if (recipient->outcome != OUTCOME_FAILED && recipient->outcome != OUTCOME_DEFERRED)
+	if ((recipient->outcome != OUTCOME_FAILED && recipient->outcome != OUTCOME_DEFERRED) || recipient->kept)
 		return VIEW_NONE;
 	return bounce_class_name(verdict_of(recipient).class);
 }

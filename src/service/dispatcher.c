@@ -111,7 +111,7 @@ static void take(struct loop_task *task)
 	/* A quarter more for those that need not wait behind what fills the memory: one slow destination must not delay all others. */
 	uint64_t limit = d->config->queue.active_recipients, after = d->active_recipients + count;
 	/* One that is held until later (RFC 4865) is read back when its time comes. */
-	bool is_held = message->wishes.hold_until_ms != 0;
+	bool is_held = message->wishes.hold_until_ms != 0 && !message->wishes.may_hand_on_hold;
 	if (d->stopping || is_held || (d->active_recipients > 0 && after > limit + limit / 4)) {
 		leave_on_disk(d, message);
 		return;

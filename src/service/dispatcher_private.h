@@ -32,6 +32,7 @@ struct delivery_recipient {
 	bool by_passed_on; /* ... and for the time given with DELIVERBY */
 	int64_t due_at_ms; /* deferred: when next */
 	bool warn; /* a delay DSN is due */
+	bool kept; /* deferred until its release (RFC 4865): no attempt, and no trouble */
 	size_t target_count; /* an alias took the mailbox's place since the message was accepted; in the delivery's arena */
 	struct queue_recipient *targets;
 };
@@ -194,6 +195,8 @@ void dispatcher_settle(struct delivery *delivery);
 bool delivery_time_is_up(const struct queue_recipient *recipient, int64_t now_ms);
 /* The outcome of all its recipients then. */
 void delivery_fail_for_time(struct delivery *delivery);
+/* The outcome of all that have none: they stay here until their release; `reason` may be empty. */
+void delivery_keep_back(struct delivery *delivery, struct view reason);
 void dispatcher_settle_retry(void *dispatcher);
 /* Stopping: outcomes that can't be written are given up; the deliveries will be repeated. */
 void dispatcher_settle_drop(struct dispatcher *dispatcher);

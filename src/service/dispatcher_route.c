@@ -123,6 +123,24 @@ static bool is_suspended(struct routing *routing, struct queue_recipient *recipi
 	return true;
 }
 
+/* Whether it stays here until its release (RFC 4865). A report is not asked to be held by others (§5.1.1), and what is led on by an alias is not either:
+ * the directory may say something else by then. */
+static bool is_kept_back(
+	struct routing *routing, const struct queue_recipient *recipient, bool is_local, int64_t now_ms)
+{
+	struct buf ascii = { 0 };
+	if (!queue_recipient_waits(recipient, now_ms))
+		return false;
+	if (is_local || routing->message->envelope.reverse_path.len == 0)
+		return true;
+	struct view domain = view_from(recipient->address, view_find_last(recipient->address, '@') + 1);
+	bool is_name = domain_to_ascii(domain, &ascii);
+	struct view name = smarthost_for(routing, recipient, is_name ? buf_view(&ascii) : VIEW_NONE);
+	const struct config_smarthost *smarthost = config_smarthost_named(routing->dispatcher->config, name);
+	buf_clear(&ascii);
+	return smarthost == NULL || !smarthost->hand_on_holds;
+}
+
 static void route_remote(struct routing *routing, struct queue_recipient *recipient, struct view address)
 {
 	struct view domain = view_from(address, view_find_last(address, '@') + 1);
@@ -137,7 +155,8 @@ static void route_remote(struct routing *routing, struct queue_recipient *recipi
 		.smarthost = smarthost_for(routing, recipient, is_name ? buf_view(&ascii) : VIEW_NONE),
 		.stream = recipient->stream,
 		.priority = recipient->priority,
-		.flags = recipient->flags & WAY_FLAGS,
+		.flags = (recipient->flags & WAY_FLAGS) |
+			(queue_recipient_waits(recipient, clock_wall_ms()) ? QUEUE_FUTURE : 0u),
 		.deliver_by_ms = recipient->deliver_by_ms,
 		.return_domain = return_path_domain(routing->dispatcher, routing->message, recipient, address),
 	};
@@ -321,11 +340,13 @@ static void route_all(struct dispatcher *d, struct message *message, size_t coun
 {
 	struct routing routing = { .dispatcher = d, .message = message };
 	struct delivery *returned = NULL; /* all in one: their sender gets one report */
+	struct delivery *kept = NULL;
 	size_t asked = 0;
 	int64_t now_ms = clock_wall_ms();
 	message->users++; /* while it is split */
 	for (size_t i = 0; i < count; i++) {
 		struct queue_recipient *r = recipients[i];
+		bool is_asked = local != NULL && asked < local->count && local->questions[asked].recipient == r;
 		if ((r->flags & QUEUE_RETURN) != 0) {
 			if (returned == NULL)
 				returned = delivery_new(d, message, &no_way);
@@ -333,8 +354,13 @@ static void route_all(struct dispatcher *d, struct message *message, size_t coun
 			delivery_set_outcome(returned, returned->count - 1, OUTCOME_FAILED, r->last_reply, VIEW_NONE);
 		} else if (delivery_time_is_up(r, now_ms)) {
 			route_late(&routing, r);
-			asked += local != NULL && asked < local->count && local->questions[asked].recipient == r;
-		} else if (local != NULL && asked < local->count && local->questions[asked].recipient == r) {
+			asked += is_asked;
+		} else if (is_kept_back(&routing, r, is_asked, now_ms)) {
+			if (kept == NULL)
+				kept = delivery_new(d, message, &no_way);
+			delivery_add(kept, r, r->address, VIEW_NONE);
+			asked += is_asked;
+		} else if (is_asked) {
 			if (local->job.err == ERR_OK)
 				apply_found(&routing, &local->questions[asked]);
 			else
@@ -347,6 +373,10 @@ static void route_all(struct dispatcher *d, struct message *message, size_t coun
 	}
 	if (returned != NULL)
 		dispatcher_settle(returned);
+	if (kept != NULL) {
+		delivery_keep_back(kept, VIEW_NONE);
+		dispatcher_settle(kept);
+	}
 	place_deliveries(&routing);
 	message->users--;
 	dispatcher_message_done(d, message, 0);

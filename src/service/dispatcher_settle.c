@@ -37,7 +37,7 @@ static struct retry_schedule schedule_for(const struct delivery *delivery, const
 
 static uint32_t attempts_made(const struct delivery *delivery, const struct delivery_recipient *r)
 {
-	uint32_t more = delivery->untried && r->recipient->attempts > 0 ? 0 : 1;
+	uint32_t more = r->kept || (delivery->untried && r->recipient->attempts > 0) ? 0 : 1;
 	return r->recipient->attempts + more;
 }
 
@@ -66,12 +66,23 @@ void delivery_fail_for_time(struct delivery *delivery)
 		fail_for_time(delivery, &delivery->recipients[i], delivery->recipients[i].recipient->last_reply);
 }
 
+void delivery_keep_back(struct delivery *delivery, struct view reason)
+{
+	for (size_t i = 0; i < delivery->count; i++)
+		delivery->recipients[i].kept = delivery->recipients[i].outcome == OUTCOME_NONE;
+	delivery_set_all(delivery, OUTCOME_DEFERRED, reason, VIEW_NONE);
+}
+
 /* A deferral becomes a failure when its time is up; else it gets its next due time. */
 static void decide(struct delivery *delivery, struct delivery_recipient *r, int64_t now_ms)
 {
 	const struct queue_message *q = &delivery->message->envelope;
 	if (r->outcome != OUTCOME_DEFERRED)
 		return;
+	if (r->kept) {
+		r->due_at_ms = r->recipient->hold_until_ms;
+		return;
+	}
 	struct retry_schedule schedule = schedule_for(delivery, r->recipient);
 	int64_t since_ms = queue_recipient_since_ms(q->received_at_ms, r->recipient);
 	struct retry_decision decision = retry_next(&schedule, since_ms, now_ms, attempts_made(delivery, r),
@@ -88,6 +99,9 @@ static void decide(struct delivery *delivery, struct delivery_recipient *r, int6
 	/* No suspension outlasts the time at which its sender is told. */
 	if (r->due_at_ms > decision.latest_ms)
 		r->due_at_ms = decision.latest_ms;
+	/* Who could not hold it until then is not waited for any longer. */
+	if (queue_recipient_waits(r->recipient, now_ms) && r->due_at_ms > r->recipient->hold_until_ms)
+		r->due_at_ms = r->recipient->hold_until_ms;
 	r->warn = decision.warn;
 }
 
@@ -114,7 +128,8 @@ static void trace_outcome(const struct delivery *delivery, const struct delivery
 		LOG_NUM("next_in_s", deferred ? (r->due_at_ms - now_ms) / 1000 : 0),
 	};
 	size_t count = sizeof fields / sizeof fields[0] - (deferred ? 0 : 1);
-	trace_fields(delivery->dispatcher->server->store, LOG_LEVEL_INFO, q->id, events[r->outcome], count, fields);
+	trace_fields(delivery->dispatcher->server->store, LOG_LEVEL_INFO, q->id, r->kept ? "kept" : events[r->outcome],
+		count, fields);
 }
 
 static void count_outcome(struct server *server, enum outcome_kind outcome)
@@ -268,9 +283,9 @@ static void fill_outcomes(struct settle *s, int64_t now_ms)
 			.attempts = attempts_made(delivery, r),
 			.due_at_ms = r->due_at_ms,
 			.warned = r->recipient->warned || r->warn,
-			.last_reply = r->reply,
-			.last_host = r->host,
-			.last_attempt_ms = now_ms,
+			.last_reply = r->kept && r->reply.len == 0 ? r->recipient->last_reply : r->reply,
+			.last_host = r->kept ? r->recipient->last_host : r->host,
+			.last_attempt_ms = r->kept ? r->recipient->last_attempt_ms : now_ms,
 		};
 	}
 }
@@ -295,7 +310,8 @@ void dispatcher_settle(struct delivery *delivery)
 		ASSERT(delivery->recipients[i].outcome != OUTCOME_NONE);
 		decide(delivery, &delivery->recipients[i], now_ms);
 		trace_outcome(delivery, &delivery->recipients[i], now_ms);
-		count_outcome(d->server, delivery->recipients[i].outcome);
+		if (!delivery->recipients[i].kept)
+			count_outcome(d->server, delivery->recipients[i].outcome);
 	}
 	struct settle *s = mem_alloc(sizeof *s);
 	list_init(&s->link);

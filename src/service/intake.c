@@ -21,10 +21,10 @@ static enum err put(struct store_job *job, struct db *db)
 	int64_t due_at_ms = clock_wall_ms() + DISPATCHER_HANDOVER_MS;
 	struct message_wishes *wishes = &intake->message->wishes;
 	/* What is held goes to the dispatcher by way of the disk; if its time came meanwhile, it is as any other. */
-	if (wishes->hold_until_ms > clock_wall_ms())
-		due_at_ms = wishes->hold_until_ms;
-	else
+	if (wishes->hold_until_ms <= clock_wall_ms())
 		wishes->hold_until_ms = 0;
+	else if (!wishes->may_hand_on_hold)
+		due_at_ms = wishes->hold_until_ms;
 	for (size_t i = 0; i < q->recipient_count; i++)
 		q->recipients[i].due_at_ms = due_at_ms;
 	return queue_store_put(db, q);

@@ -30,6 +30,7 @@ struct message_wishes {
 	int64_t deliver_by_ms; /* DELIVERBY (RFC 2852), wall clock; 0: none */
 	int64_t hold_until_ms; /* FUTURERELEASE (RFC 4865), wall clock: not before; 0: at once */
 	uint32_t hold_for_s; /* if it was asked for so; 0: by a date */
+	bool may_hand_on_hold; /* it is looked at once whether a smart host holds it */
 	unsigned flags; /* QUEUE_REQUIRETLS, QUEUE_TLS_OPTIONAL, QUEUE_BY_… */
 };
 

@@ -80,6 +80,7 @@ struct remote {
 	size_t converted_budget_bytes; /* taken for it from the server's memory for bodies */
 	bool is_converted;
 	bool converts_long_lines; /* that is all that is wrong with it: it may also go as it is */
+	bool asks_hold; /* the server is asked to hold it (RFC 4865) */
 	bool elsewhere; /* 421 on a reused connection: to be tried on a fresh one */
 	bool next_host_wanted; /* MAIL was deferred, and another host may take it */
 	uint32_t connects, refusing_hosts; /* tries to connect; those answered with 521 */

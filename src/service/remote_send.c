@@ -42,7 +42,7 @@ void remote_transaction_clear(struct remote *remote)
 	memory_budget_give(&remote->dispatcher->server->body_memory, remote->converted_budget_bytes);
 	remote->converted_budget_bytes = 0;
 	remote->is_converted = remote->converts_long_lines = false;
-	remote->elsewhere = remote->next_host_wanted = false;
+	remote->elsewhere = remote->next_host_wanted = remote->asks_hold = false;
 	remote->content_at = 0;
 	if (remote->read != NULL)
 		remote->read->remote = NULL; /* read_done() closes the file */
@@ -209,6 +209,65 @@ static void put_deliver_by(const struct delivery *delivery, struct smtp_sender_t
 	transaction->by_s = left_ms / 1000;
 }
 
+struct hold {
+	int64_t for_s, until_ms; /* one of them; both 0: its time has come */
+};
+
+/* As it was asked for: an interval, of which a part is over, goes by the other server's clock and a date by the world's. Never a part of a second less. */
+static struct hold hold_of(const struct delivery *delivery)
+{
+	const struct queue_recipient *r = delivery->recipients[0].recipient;
+	int64_t left_ms = r->hold_until_ms - clock_wall_ms();
+	if ((delivery->way.flags & QUEUE_FUTURE) == 0 || left_ms <= 0)
+		return (struct hold){ 0 };
+	if (r->hold_for_s > 0)
+		return (struct hold){ .for_s = (left_ms + 999) / 1000 };
+	return (struct hold){ .until_ms = (r->hold_until_ms + 999) / 1000 * 1000 };
+}
+
+/* It stays here until its release, as this server does not hold it. */
+static void keep_back(struct remote *remote, const char *why)
+{
+	struct buf text = { 0 };
+	struct view host = remote_host_text(remote);
+	if (buf_append_format(&text, "450 4.3.3 It waits here for its release: %.*s %s", VIEW_ARG(host), why) != ERR_OK)
+		buf_reset(&text);
+	delivery_keep_back(remote->delivery, buf_view(&text));
+	buf_clear(&text);
+	remote_settle(remote);
+	remote_ready(remote);
+}
+
+/* True if it waits, but not at this server. */
+static bool waits_here(struct remote *remote)
+{
+	struct hold hold = hold_of(remote->delivery);
+	if (hold.for_s == 0 && hold.until_ms == 0)
+		return false;
+	if (remote->smarthost == NULL || !remote->smarthost->hand_on_holds)
+		keep_back(remote, "is not to hold it");
+	else if ((smtp_sender_extensions(remote->engine) & SMTP_EXT_FUTURERELEASE) == 0)
+		keep_back(remote, "does not offer to hold it");
+	else if (!smtp_sender_can_hold(remote->engine, hold.for_s, hold.until_ms))
+		keep_back(remote, "does not hold it that long");
+	else
+		return false;
+	return true;
+}
+
+static void put_hold(struct remote *remote, struct smtp_sender_transaction *transaction)
+{
+	struct hold hold = hold_of(remote->delivery);
+	remote->asks_hold = hold.for_s > 0 || hold.until_ms > 0;
+	transaction->hold_for_s = hold.for_s;
+	transaction->hold_until_ms = hold.until_ms;
+	if (remote->asks_hold)
+		TRACE(remote->dispatcher->server->store, LOG_LEVEL_INFO, remote->delivery->message->envelope.id,
+			"hold-handed-on", LOG_TEXT("host", remote_host_text(remote)),
+			LOG_NUM("release_in_s",
+				(remote->delivery->recipients[0].recipient->hold_until_ms - clock_wall_ms()) / 1000));
+}
+
 /* RFC 8689 §5: a report is not to be lost because the way back can't be protected. */
 static bool needs_requiretls(const struct remote *remote)
 {
@@ -243,6 +302,7 @@ static void begin_transaction(struct remote *remote)
 		.priority = delivery->way.priority,
 	};
 	put_deliver_by(delivery, &transaction);
+	put_hold(remote, &transaction);
 	enum err err = smtp_sender_begin(remote->engine, &transaction);
 	if (err == ERR_CLOSED)
 		remote_lost_before_begin(remote, "the other server closed the connection");
@@ -284,6 +344,8 @@ static bool has_lines_too_long(const struct remote *remote)
 
 static void begin(struct remote *remote)
 {
+	if (waits_here(remote))
+		return;
 	split_for_limit(remote);
 	const char *why_smtputf8 = needs_smtputf8(remote->delivery);
 	if (why_smtputf8 != NULL && (smtp_sender_extensions(remote->engine) & SMTP_EXT_SMTPUTF8) == 0) {
@@ -452,6 +514,12 @@ void remote_recipient_done(struct remote *remote, const struct smtp_sender_event
 	enum outcome_kind outcome = smtp_reply_is_positive(&event->reply) ? OUTCOME_DELIVERED
 		: smtp_reply_is_permanent(&event->reply)                  ? OUTCOME_FAILED
 									  : OUTCOME_DEFERRED;
+	/* It may be the hold that is refused, for its length or for want of room (RFC 4865 §6): what comes of it without shows at its release. */
+	bool is_hold_refused = remote->asks_hold && outcome == OUTCOME_FAILED && event->stage == SMTP_STAGE_MAIL &&
+		!event->made_here;
+	if (is_hold_refused)
+		outcome = OUTCOME_DEFERRED;
+	remote->delivery->recipients[event->index].kept = is_hold_refused;
 	struct buf text = { 0 };
 	if (smtp_reply_describe(&event->reply, &text) != ERR_OK)
 		buf_reset(&text);

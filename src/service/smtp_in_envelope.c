@@ -53,8 +53,9 @@ static void note_wishes(const struct smtp_in *session, const struct smtp_mail_pa
 		.deliver_by_ms = mail->has_by ? clock_wall_ms() + (int64_t)mail->by_s * 1000 : 0,
 		.hold_until_ms = mail->hold_until_ms,
 		.hold_for_s = mail->hold_for_s,
+		.may_hand_on_hold = mail->hold_until_ms != 0 && config_hands_on_holds(session->config),
 		.flags = (mail->requiretls ? QUEUE_REQUIRETLS : 0u) | (mail->by_return ? QUEUE_BY_RETURN : 0u) |
-			(mail->by_trace ? QUEUE_BY_TRACE : 0u),
+			(mail->by_trace ? QUEUE_BY_TRACE : 0u) | (mail->hold_until_ms != 0 ? QUEUE_FUTURE : 0u),
 	};
 }
 

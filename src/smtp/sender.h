@@ -4,7 +4,7 @@
  * Body bytes are pulled: on SMTP_SENDER_BODY the owner calls smtp_sender_body() as often as it likes while
  * smtp_sender_wants_body() is true (the engine keeps at most about 64 KiB of output).
  * It uses what the server offers: PIPELINING, CHUNKING, SIZE, 8BITMIME, SMTPUTF8, BINARYMIME, DSN, STARTTLS, AUTH,
- * REQUIRETLS, MT-PRIORITY, DELIVERBY.
+ * REQUIRETLS, MT-PRIORITY, DELIVERBY, FUTURERELEASE.
  *
  * Laws (checked by sender_test.c and sender_fuzz.c): fed byte by byte or at once it does the same; output is bounded; each
  * recipient has at most one event; nothing comes after FAILED; a recipient has a 2xx event only when the server took the whole message.
@@ -59,6 +59,9 @@ struct smtp_sender_transaction {
 	/* DELIVERBY (RFC 2852): so much time is left; mode R (else N), T. */
 	bool has_by, by_return, by_trace;
 	int64_t by_s;
+	/* FUTURERELEASE (RFC 4865): one of the two, if any. */
+	int64_t hold_for_s;
+	int64_t hold_until_ms; /* a whole second, wall clock */
 };
 
 enum smtp_sender_event_kind {
@@ -105,6 +108,7 @@ enum { /* smtp_sender_extensions() */
 	SMTP_EXT_REQUIRETLS = 2048, /* counts only inside TLS, and is not set without */
 	SMTP_EXT_MT_PRIORITY = 4096,
 	SMTP_EXT_DELIVERBY = 8192,
+	SMTP_EXT_FUTURERELEASE = 16384,
 };
 
 struct smtp_sender *smtp_sender_new(const struct smtp_sender_options *options, int64_t now_ms);
@@ -129,7 +133,8 @@ int64_t smtp_sender_deadline(const struct smtp_sender *sender);
  * avoids that by converting first, see smtp_sender_extensions()). `requiretls` without REQUIRETLS inside TLS: made-here 550 5.7.30 (RFC 8689
  * §4.2.1). `by_return` without DELIVERBY: made-here 550 5.3.3 (RFC 2852 §4.2: such a message may not go where nobody would return it in time); with
  * less time left than its minimum, or none: 550 5.4.7. MT-PRIORITY and mode N of DELIVERBY are left out where they are not offered (instead of the latter
- * NOTIFY gets DELAY, RFC 2852 §4.1.4.2). An address that could leave its angle brackets (controls, a blank or ">" outside
+ * NOTIFY gets DELAY, RFC 2852 §4.1.4.2). `hold_…` that smtp_sender_can_hold() denies: made-here 450 4.3.3.
+ * An address that could leave its angle brackets (controls, a blank or ">" outside
  * quotes), is longer than 1,000 bytes, or is not ASCII without `smtputf8`: made-here 553 for that recipient. */
 enum err smtp_sender_begin(struct smtp_sender *sender, const struct smtp_sender_transaction *transaction) MUST_CHECK;
 bool smtp_sender_wants_body(const struct smtp_sender *sender);
@@ -147,5 +152,7 @@ unsigned smtp_sender_extensions(const struct smtp_sender *sender);
 /* LIMITS (RFC 9422): 0 = not given. */
 uint32_t smtp_sender_limit_recipients(const struct smtp_sender *sender);
 uint32_t smtp_sender_limit_transactions(const struct smtp_sender *sender);
+/* Whether the server offers to hold a message for, or until then: one of the two is given. */
+bool smtp_sender_can_hold(const struct smtp_sender *sender, int64_t for_s, int64_t until_ms);
 
 #endif

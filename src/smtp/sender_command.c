@@ -1,6 +1,7 @@
 /* MAIL and RCPT as text, with the parameters that the server offers. */
 #include "smtp/sender_private.h"
 
+#include "mail/date.h"
 #include "mail/encode.h"
 
 /* Real addresses are below 320 bytes; a bound keeps the output bounded. */
@@ -80,6 +81,17 @@ static void put_deliver_by(struct smtp_sender *sender)
 		sender_put(sender, VIEW("T"));
 }
 
+static void put_hold(struct smtp_sender *sender)
+{
+	const struct smtp_sender_transaction *what = &sender->transaction.what;
+	if (what->hold_for_s > 0) {
+		put_number(sender, VIEW(" HOLDFOR="), what->hold_for_s);
+	} else if (what->hold_until_ms > 0) {
+		sender_put(sender, VIEW(" HOLDUNTIL="));
+		ASSERT(date_format_rfc3339(what->hold_until_ms, &sender->out) == ERR_OK);
+	}
+}
+
 void sender_command_mail(struct smtp_sender *sender)
 {
 	const struct smtp_sender_transaction *what = &sender->transaction.what;
@@ -104,6 +116,7 @@ void sender_command_mail(struct smtp_sender *sender)
 		put_number(sender, VIEW(" MT-PRIORITY="), what->priority);
 	if (what->has_by && has(sender, SMTP_EXT_DELIVERBY))
 		put_deliver_by(sender);
+	put_hold(sender);
 	/* The login is ours, not the author's: we vouch for nobody (RFC 4954 §5). */
 	if (sender->options.has_login && has(sender, SMTP_EXT_AUTH))
 		sender_put(sender, VIEW(" AUTH=<>"));

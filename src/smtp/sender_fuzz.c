@@ -168,6 +168,8 @@ static void owner_init(struct owner *owner, const uint8_t choice[4])
 		.by_return = (choice[3] & 64) != 0,
 		.by_trace = (choice[3] & 32) != 0,
 		.by_s = (choice[3] & 16) != 0 ? 100 : INT64_MIN / 2,
+		.hold_for_s = (choice[3] & 3) == 1 ? 3600 : 0,
+		.hold_until_ms = (choice[3] & 3) == 2 ? 1795444740000 : 0,
 	};
 }
 

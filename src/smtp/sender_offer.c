@@ -1,6 +1,8 @@
 /* What a server offers in its reply to EHLO (RFC 5321 §4.1.1.1). Unknown keywords are skipped, malformed parameters count as absent. */
 #include "smtp/sender_private.h"
 
+#include "mail/date.h"
+
 /* RFC 1870 §3: "SIZE" alone and "SIZE 0" set no fixed limit. */
 static void parse_size(struct view value, struct sender_offer *offer)
 {
@@ -15,6 +17,20 @@ static void parse_deliver_by(struct view value, struct sender_offer *offer)
 	uint64_t n;
 	if (view_parse_u64(view_sub(value, 0, view_find(value, ',')), 999999999, &n) == ERR_OK)
 		offer->deliver_by_min_s = (uint32_t)n;
+}
+
+/* RFC 4865 §3: the longest interval and the last moment; without them it can't be known what is allowed. */
+static void parse_future_release(struct view value, struct sender_offer *offer)
+{
+	uint64_t n;
+	int64_t until_ms;
+	size_t blank = view_find(value, ' ');
+	if (view_parse_u64(view_sub(value, 0, blank), 999999999, &n) != ERR_OK || n == 0 ||
+		date_parse_rfc3339(view_trim(view_from(value, blank + 1)), &until_ms) != ERR_OK)
+		return;
+	offer->extensions |= SMTP_EXT_FUTURERELEASE;
+	offer->hold_max_s = (uint32_t)n;
+	offer->hold_max_until_ms = until_ms;
 }
 
 static void parse_auth(struct view value, struct sender_offer *offer)
@@ -61,6 +77,7 @@ static void parse_keyword(struct view line, struct sender_offer *offer)
 		{ "REQUIRETLS", SMTP_EXT_REQUIRETLS, NULL },
 		{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY, NULL },
 		{ "DELIVERBY", SMTP_EXT_DELIVERBY, parse_deliver_by },
+		{ "FUTURERELEASE", 0, parse_future_release },
 	};
 	line = view_trim(line);
 	size_t blank = view_find(line, ' ');

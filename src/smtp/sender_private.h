@@ -59,6 +59,8 @@ struct sender_offer {
 	unsigned logins; /* SASL_CLIENT_BIT()s */
 	uint32_t limit_recipients, limit_transactions;
 	uint32_t deliver_by_min_s; /* 0 = none given */
+	uint32_t hold_max_s;
+	int64_t hold_max_until_ms;
 };
 
 struct sender_transaction {

@@ -82,6 +82,12 @@ static bool is_late_for(const struct smtp_sender *sender, struct smtp_reply *ret
 	return true;
 }
 
+bool smtp_sender_can_hold(const struct smtp_sender *sender, int64_t for_s, int64_t until_ms)
+{
+	return has(sender, SMTP_EXT_FUTURERELEASE) && for_s <= (int64_t)sender->offer.hold_max_s &&
+		until_ms <= sender->offer.hold_max_until_ms;
+}
+
 /* What this server can't be given as the message is. True if so, with the reply for all recipients. */
 static bool is_refused_here(const struct smtp_sender *sender, struct smtp_reply *ret)
 {
@@ -102,6 +108,9 @@ static bool is_refused_here(const struct smtp_sender *sender, struct smtp_reply 
 		*ret = smtp_reply_make(553, "5.1.7", "the sender's address can't be sent over SMTP");
 	else if (what->requiretls && !has(sender, SMTP_EXT_REQUIRETLS))
 		*ret = smtp_reply_make(550, "5.7.30", "the message needs REQUIRETLS, which the server does not offer");
+	else if ((what->hold_for_s > 0 || what->hold_until_ms > 0) &&
+		!smtp_sender_can_hold(sender, what->hold_for_s, what->hold_until_ms))
+		*ret = smtp_reply_make(450, "4.3.3", "the server does not offer to hold the message as long");
 	else
 		return is_late_for(sender, ret);
 	return true;

@@ -72,6 +72,9 @@ static const struct sender_script_transaction transactions[] = {
 		{ ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .has_by = true,
 			.by_s = -5000000000 } },
 	{ "by noon", { ANN, .recipient_count = 3, .recipients = told, .size_bytes = 4, .has_by = true, .by_s = 60 } },
+	{ "in an hour", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .hold_for_s = 3600 } },
+	{ "on Monday",
+		{ ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .hold_until_ms = 1795444740000 } },
 	{ "whole", { ANN, .recipient_count = 1, .recipients = ben, .size_bytes = 4, .ret = SMTP_RET_FULL } },
 };
 
@@ -80,6 +83,7 @@ static const struct sender_script_transaction transactions[] = {
 #define PIPE READY("S: 250-PIPELINING\n")
 #define BDAT READY("S: 250-PIPELINING\nS: 250-CHUNKING\n")
 #define MAIL "C: MAIL FROM:<ann@example.com>\n"
+#define NOT_HELD "E: rcpt 0 MAIL 450 4.3.3 the server does not offer to hold the message as long [here]\nE: done\n"
 #define BEN "C: RCPT TO:<ben@example.net>\n"
 #define THREE BEN "C: RCPT TO:<cy@example.net>\nC: RCPT TO:<di@example.net>\n"
 #define OK "S: 250 ok\n"
@@ -280,6 +284,24 @@ static const struct sender_script parameter_scripts[] = {
 									   "TO:<dee@example.net> NOTIFY=NEVER\n"
 									   "C: DATA\nCLOSED\nE: failed MAIL" LOST },
 	{ "DELIVERBY, mode N, not offered", 0, PLAIN "BEGIN overdue\n" MAIL "CLOSED\nE: failed MAIL" LOST },
+	{ "FUTURERELEASE, an interval", 0,
+		READY("S: 250-FUTURERELEASE 3600 2026-11-23T14:39:00Z\n") "BEGIN in an hour\nC: MAIL "
+									  "FROM:<ann@example.com> "
+									  "HOLDFOR=3600\nCLOSED\nE: failed MAIL" LOST },
+	{ "FUTURERELEASE, a date", 0,
+		READY("S: 250-futurerelease 1 2026-11-23T15:39:00+01:00\n") "BEGIN on Monday\nC: MAIL "
+									    "FROM:<ann@example.com> "
+									    "HOLDUNTIL=2026-11-23T14:39:00Z\nCLOSED\n"
+									    "E: failed MAIL" LOST },
+	{ "FUTURERELEASE, too long an interval", 0,
+		READY("S: 250-FUTURERELEASE 3599 2099-01-01T00:00:00Z\n") "BEGIN in an hour\n" NOT_HELD },
+	{ "FUTURERELEASE, too late a date", 0,
+		READY("S: 250-FUTURERELEASE 999999999 2026-11-23T14:38:59Z\n") "BEGIN on Monday\n" NOT_HELD },
+	{ "FUTURERELEASE, not offered", 0, PLAIN "BEGIN in an hour\n" NOT_HELD "BEGIN on Monday\n" NOT_HELD },
+	{ "FUTURERELEASE without its limits", 0, READY("S: 250-FUTURERELEASE\n") "BEGIN in an hour\n" NOT_HELD },
+	{ "FUTURERELEASE without a date", 0, READY("S: 250-FUTURERELEASE 3600\n") "BEGIN in an hour\n" NOT_HELD },
+	{ "FUTURERELEASE with limits of another kind", 0,
+		READY("S: 250-FUTURERELEASE 1h 2099-01-01T00:00:00Z\n") "BEGIN in an hour\n" NOT_HELD },
 	{ "nobody to send to", 0, PLAIN "BEGIN nobody\nE: done\nBEGIN one\n" MAIL "CLOSED\nE: failed MAIL" LOST },
 	{ "addresses that would leave their brackets", 0,
 		PIPE "BEGIN odd\nE: rcpt 0 RCPT 553 5.1.3 the address can't be sent over SMTP [here]\n"

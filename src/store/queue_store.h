@@ -26,6 +26,8 @@ enum { /* queue_recipient.flags */
 	QUEUE_NO_SRS = 32, /* the reverse-path is not rewritten (it is ours) */
 	QUEUE_RETURN =
 		64, /* an operator gave it up: not tried any more, it fails with last_reply, and its sender is told */
+	QUEUE_FUTURE =
+		128, /* FUTURERELEASE: delivered at hold_until_ms; before that it may be handed on to who holds it as long. */
 };
 
 struct queue_recipient {
@@ -49,6 +51,11 @@ struct queue_recipient {
 	int64_t hold_until_ms; /* FUTURERELEASE (RFC 4865): not before that, wall clock; 0: not asked for */
 	uint32_t hold_for_s; /* as it was asked for, if so; 0: by a date */
 };
+/* Whether it still waits for its release. */
+static inline bool queue_recipient_waits(const struct queue_recipient *recipient, int64_t now_ms)
+{
+	return (recipient->flags & QUEUE_FUTURE) != 0 && recipient->hold_until_ms > now_ms;
+}
 /* From when its time in the queue counts: what is held for long would expire at its first failure. */
 static inline int64_t queue_recipient_since_ms(int64_t received_at_ms, const struct queue_recipient *recipient)
 {
@@ -154,9 +161,9 @@ enum err queue_store_find(struct db *db, const struct queue_filter *filter, uint
 	uint64_t *ret_ids, struct queue_found *ret) MUST_CHECK;
 
 enum queue_action {
-	QUEUE_RETRY, /* due now */
+	QUEUE_RETRY, /* due now, and released (QUEUE_FUTURE) */
 	QUEUE_HOLD,
-	QUEUE_RELEASE, /* due now */
+	QUEUE_RELEASE, /* due now; QUEUE_FUTURE stands */
 	QUEUE_REMOVE,
 	QUEUE_BOUNCE, /* due now, held or not, flagged QUEUE_RETURN, with the reply it is to fail with */
 	QUEUE_REBIND, /* another stream and/or smart host; due now unless held */

@@ -78,7 +78,9 @@ enum err queue_store_find(struct db *db, const struct queue_filter *filter, uint
 }
 
 static const char *const act_sql[] = {
-	[QUEUE_RETRY] = "UPDATE recipient SET due_at_ms = $3 WHERE message_id = $1 AND idx = $2 AND state = 0",
+	/* 128 is QUEUE_FUTURE. */
+	[QUEUE_RETRY] = "UPDATE recipient SET due_at_ms = $3, flags = flags & ~128 WHERE message_id = $1 AND idx = $2 "
+			"AND state = 0",
 	[QUEUE_HOLD] = "UPDATE recipient SET state = 1 WHERE message_id = $1 AND idx = $2 AND state = 0",
 	[QUEUE_RELEASE] =
 		"UPDATE recipient SET state = 0, due_at_ms = $3 WHERE message_id = $1 AND idx = $2 AND state = 1",
@@ -92,7 +94,7 @@ static const char *const act_sql[] = {
 			 "smarthost END "
 			 "WHERE message_id = $1 AND idx = $2",
 };
-_Static_assert(QUEUE_RETURN == 64, "act_sql names it by its number");
+_Static_assert(QUEUE_RETURN == 64 && QUEUE_FUTURE == 128, "act_sql names them by their numbers");
 
 static enum err act_on_one(
 	struct db *db, const struct queue_change *change, uint64_t id, uint32_t index, uint64_t *ret_changed)

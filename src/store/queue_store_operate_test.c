@@ -198,6 +198,15 @@ static void acts(void **state)
 		act(QUEUE_RETRY, (struct queue_filter){ .recipient_domain = VIEW("x.org") }), 1); /* not the held one */
 	must(load(1, &got));
 	assert_true(got.recipients[0].due_at_ms == 7777 && got.recipients[1].due_at_ms == 0);
+	/* It is released by that, and keeps what else is known of it. */
+	must(db_exec(contract.db, "UPDATE recipient SET flags = 129, hold_until_ms = 9999 WHERE message_id = 1"));
+	(void)act(QUEUE_RETRY, (struct queue_filter){ .recipient_domain = VIEW("x.org") });
+	must(load(1, &got));
+	assert_true(got.recipients[0].flags == QUEUE_REQUIRETLS && got.recipients[0].hold_until_ms == 9999);
+	assert_true(got.recipients[1].flags == (QUEUE_REQUIRETLS | QUEUE_FUTURE));
+	assert_false(queue_recipient_waits(&got.recipients[0], 9998));
+	assert_true(queue_recipient_waits(&got.recipients[1], 9998));
+	assert_false(queue_recipient_waits(&got.recipients[1], 9999));
 	must(load(2, &got));
 	assert_true(got.recipients[1].due_at_ms == 0 && got.recipients[1].state == QUEUE_HELD);
 	assert_int_equal(act(QUEUE_HOLD, (struct queue_filter){ .message_id = 2 }), 1);
