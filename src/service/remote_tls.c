@@ -179,7 +179,9 @@ bool remote_tls_check(struct remote *remote, enum remote_tls_stage stage)
 	remote_tls_judge(&need, &state, &verdict);
 	bool is_last_word = !verdict.allowed || stage == REMOTE_TLS_FAILED || stage == REMOTE_TLS_CLEAR ||
 		stage == REMOTE_TLS_READY;
-	if (is_last_word && (stage != REMOTE_TLS_BEFORE || verdict.result != NULL))
+	/* "TLS-Required: No" is judged without the domain's policies, and says nothing about them; TLS reports go so, and would be reported on for ever. */
+	bool counts = (remote->delivery->way.flags & QUEUE_TLS_OPTIONAL) == 0;
+	if (counts && is_last_word && (stage != REMOTE_TLS_BEFORE || verdict.result != NULL))
 		count_once(remote, &need, &verdict, words_of(remote, stage));
 	if (verdict.allowed)
 		return true;

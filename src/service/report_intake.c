@@ -12,7 +12,7 @@
 #define MESSAGE_MAX_BYTES (24u * 1024 * 1024)
 #define WAITING_MAX_BYTES (64u * 1024 * 1024)
 
-static bool is_mailbox(const struct config *config, struct view mailbox, const struct queue_recipient *recipient)
+bool report_intake_is_mailbox(const struct config *config, struct view mailbox, const struct queue_recipient *recipient)
 {
 	if (config->reports.mailbox == NULL)
 		return false;
@@ -125,7 +125,7 @@ void report_intake_delivered(struct server *server, const struct config *config,
 	const struct queue_recipient *recipient, const struct message *message)
 {
 	struct background *background = server->background;
-	if (background == NULL || background->stopping || !is_mailbox(config, mailbox, recipient))
+	if (background == NULL || background->stopping || !report_intake_is_mailbox(config, mailbox, recipient))
 		return;
 	struct job *job = mem_alloc(sizeof *job);
 	job->server = server;

@@ -13,6 +13,10 @@
 void report_intake_delivered(struct server *server, const struct config *config, struct view mailbox,
 	const struct queue_recipient *recipient, const struct message *message);
 
+/* Is the recipient reports.mailbox, perhaps by way of an alias? `mailbox`: the account that its mail comes to, empty if that is not known. */
+bool report_intake_is_mailbox(
+	const struct config *config, struct view mailbox, const struct queue_recipient *recipient);
+
 /* What it finds in a message, for the log and tests. */
 enum report_intake_kind { REPORT_INTAKE_NONE, REPORT_INTAKE_DMARC, REPORT_INTAKE_FAILURE, REPORT_INTAKE_TLS };
 

@@ -7,6 +7,7 @@
 #define SERVICE_REPORTS_H
 
 #include "mailauth/dmarc.h"
+#include "store/queue_store.h"
 #include "service/server_private.h"
 
 struct background;
@@ -21,7 +22,8 @@ struct dmarc_note_signature {
 struct dmarc_note {
 	int64_t at_ms; /* wall clock */
 	struct view client; /* "192.0.2.1" */
-	struct view recipient; /* the first one: mail to reports.mailbox is not reported on */
+	size_t recipient_count;
+	const struct queue_recipient *recipients; /* mail to reports.mailbox is not reported on */
 	const struct dmarc_verdict *verdict;
 	/* What was done in fact, whatever DMARC says: "none", "quarantine", "reject". */
 	enum dmarc_policy disposition;

@@ -87,21 +87,34 @@ static bool parse(const struct resolver_answer *answer, uint16_t type, struct ar
 	return true;
 }
 
+/* Targets */
+
+/* An address of a mailbox at a named host: whoever writes a record may not choose a machine by its number. */
+static bool take_mailbox(struct view uri, unsigned flags, struct reports_target *ret)
+{
+	struct buf mailbox = { 0 };
+	bool taken = view_starts_with_nocase(uri, VIEW("mailto:")) && tls_rpt_mailbox(uri, &mailbox) == ERR_OK &&
+		copy(buf_view(&mailbox), ret->address, sizeof ret->address) &&
+		host_of(ret->address).len <= NAME_MAX_BYTES && address_domain_is_valid(host_of(ret->address), flags);
+	buf_clear(&mailbox);
+	return taken;
+}
+
+/* Each once, however often it is named. */
+static void allow(struct reports_lookup *lookup, const struct reports_target *target)
+{
+	struct reports_targets *allowed = &lookup->allowed;
+	for (size_t i = 0; i < allowed->count; i++)
+		if (view_eq_nocase(view_from_cstr(allowed->list[i].address), view_from_cstr(target->address)) &&
+			strcmp(allowed->list[i].url, target->url) == 0)
+			return;
+	if (allowed->count < REPORTS_TARGETS_MAX)
+		allowed->list[allowed->count++] = *target;
+}
+
 /* DMARC: one destination after the other. */
 
 static void next_target(struct reports_lookup *lookup);
-
-static void allow(struct reports_lookup *lookup, struct view address, uint64_t max_bytes)
-{
-	struct reports_targets *allowed = &lookup->allowed;
-	struct reports_target target = { .max_bytes = max_bytes };
-	if (allowed->count == REPORTS_TARGETS_MAX || !copy(address, target.address, sizeof target.address))
-		return;
-	for (size_t i = 0; i < allowed->count; i++)
-		if (view_eq_nocase(view_from_cstr(allowed->list[i].address), address))
-			return;
-	allowed->list[allowed->count++] = target;
-}
 
 /* "10m" and the like behind the "!" of RFC 7489 §6.2. */
 static uint64_t size_behind(struct view uri, struct view list)
@@ -129,26 +142,21 @@ static uint64_t size_behind(struct view uri, struct view list)
 		break;
 	}
 	text = view_sub(text, 1, text.len - (unit > 1 ? 2 : 1));
-	return view_parse_u64(text, UINT32_MAX, &number) == ERR_OK ? number * unit : 0;
+	/* One that can't be told in 64 bits is none. */
+	return view_parse_u64(text, UINT64_MAX / unit, &number) == ERR_OK ? number * unit : 0;
 }
 
 /* The mailboxes of a list of URIs. */
 static void read_list(struct view rua, struct reports_targets *ret)
 {
 	struct view rest = rua, uri;
-	struct buf mailbox = { 0 };
 	*ret = (struct reports_targets){ 0 };
 	while (ret->count < REPORTS_TARGETS_MAX && dmarc_uri_next(&rest, &uri)) {
 		struct reports_target *target = &ret->list[ret->count];
-		buf_reset(&mailbox);
 		*target = (struct reports_target){ .max_bytes = size_behind(uri, rua) };
-		if (view_starts_with_nocase(uri, VIEW("mailto:")) && tls_rpt_mailbox(uri, &mailbox) == ERR_OK &&
-			copy(buf_view(&mailbox), target->address, sizeof target->address) &&
-			host_of(target->address).len <= NAME_MAX_BYTES &&
-			address_domain_is_valid(host_of(target->address), 0))
+		if (take_mailbox(uri, 0, target))
 			ret->count++;
 	}
-	buf_clear(&mailbox);
 }
 
 /* What the destination's own record says (RFC 9990 §4 steps 6–9): it agrees, and may want another address at the same host. */
@@ -175,9 +183,9 @@ static void take_agreement(struct reports_lookup *lookup, const struct dns_answe
 			LOG_CSTR("to", target->address),
 			LOG_CSTR("reason", "the destination does not publish that it takes this domain's reports"));
 	for (size_t i = 0; agrees && i < instead.count; i++)
-		allow(lookup, view_from_cstr(instead.list[i].address), instead.list[i].max_bytes);
+		allow(lookup, &instead.list[i]);
 	if (agrees && instead.count == 0)
-		allow(lookup, view_from_cstr(target->address), target->max_bytes);
+		allow(lookup, target);
 }
 
 static void on_agreement(void *owner, const struct resolver_answer *answer)
@@ -273,7 +281,7 @@ static void next_target(struct reports_lookup *lookup)
 		const struct reports_target *target = &lookup->wanted.list[lookup->at];
 		struct view host = host_of(target->address);
 		if (view_eq_nocase(host, view_from_cstr(lookup->domain))) {
-			allow(lookup, view_from_cstr(target->address), target->max_bytes);
+			allow(lookup, target);
 			continue;
 		}
 		if (!lookup->has_home) {
@@ -292,7 +300,7 @@ static void next_target(struct reports_lookup *lookup)
 			ask_agreement(lookup);
 			return;
 		}
-		allow(lookup, view_from_cstr(target->address), target->max_bytes);
+		allow(lookup, target);
 	}
 	finish(lookup);
 }
@@ -313,18 +321,13 @@ static void on_tls_record(void *owner, const struct resolver_answer *answer)
 		allowed->is_unsettled = true;
 	else if (status == DMARC_DNS_OK && tls_rpt_record_find(&parsed, &record) != ERR_OK)
 		record.count = 0;
-	struct buf mailbox = { 0 };
-	for (size_t i = 0; i < record.count && allowed->count < REPORTS_TARGETS_MAX; i++) {
-		struct reports_target *target = &allowed->list[allowed->count];
-		bool is_mail = record.destinations[i].scheme == TLS_RPT_MAILTO;
-		buf_reset(&mailbox);
-		*target = (struct reports_target){ 0 };
-		if (is_mail ? tls_rpt_mailbox(record.destinations[i].uri, &mailbox) == ERR_OK &&
-					copy(buf_view(&mailbox), target->address, sizeof target->address)
-			    : copy(record.destinations[i].uri, target->url, sizeof target->url))
-			allowed->count++;
+	for (size_t i = 0; i < record.count; i++) {
+		struct reports_target target = { 0 };
+		struct view uri = record.destinations[i].uri;
+		if (record.destinations[i].scheme == TLS_RPT_MAILTO ? take_mailbox(uri, ADDRESS_ALLOW_UTF8, &target)
+								    : copy(uri, target.url, sizeof target.url))
+			allow(lookup, &target);
 	}
-	buf_clear(&mailbox);
 	arena_clear(&arena);
 	finish(lookup);
 }

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "crypto/hash.h"
 #include "mail/encode.h"
+#include "service/report_intake.h"
 #include "store/dmarc_store.h"
 
 #include <jansson.h>
@@ -190,10 +191,10 @@ static bool is_wanted(struct server *server, const struct dmarc_note *note)
 		v->record.rua.len == 0 || v->record_domain.len == 0)
 		return false;
 	struct config *config = server_config(server);
+	bool wanted = config->reports.dmarc;
 	/* Else two servers would tell each other about their reports for ever. */
-	bool wanted = config->reports.dmarc &&
-		(config->reports.mailbox == NULL ||
-			!view_eq_nocase(note->recipient, view_from_cstr(config->reports.mailbox)));
+	for (size_t i = 0; wanted && i < note->recipient_count; i++)
+		wanted = !report_intake_is_mailbox(config, VIEW_NONE, &note->recipients[i]);
 	config_unref(config);
 	return wanted;
 }

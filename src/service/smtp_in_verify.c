@@ -75,7 +75,8 @@ static void note_for_reports(struct smtp_in *session, const struct authenticatio
 	struct dmarc_note note = {
 		.at_ms = f->envelope->received_at_ms,
 		.client = f->envelope->client,
-		.recipient = f->envelope->recipients[0].address,
+		.recipient_count = f->envelope->recipient_count,
+		.recipients = f->envelope->recipients,
 		.verdict = &f->dmarc,
 		.disposition = dispositions[f->decision.action],
 		.override_type = overrides[f->decision.override],

@@ -418,6 +418,25 @@ def test_from_one_to_the_other(lab, dns, key, make_server, make_postrider):
     assert not reports_list(owner)
 
 
+def test_alias_for_reports(lab, dns, key, make_postrider, make_peer):
+    """Mail to the address for reports is not reported on, though it is an alias, or stands second among the recipients."""
+    peer = make_peer()
+    domain = f"al{uuid.uuid4().hex[:8]}.example"
+    server = make_postrider(domain=domain, accounts={"joe": "x", "ann": "y"}, aliases=[("dmarc", f"joe@{domain}")],
+                            config={"authentication": {"enabled": True}, "reports": {"mailbox": f"dmarc@{domain}"}})
+    author = Author(lab, dns, key, peer, "v=DMARC1; p=none; rua=mailto:agg@{me}")
+    for recipients in (["dmarc"], ["ann", "dmarc"]):
+        with Client(author.ip, server.ip, server.mx_port) as client:
+            to = [f"{r}@{domain}" for r in recipients]
+            assert client.deliver(f"bob@{author.domain}", to, letter(author.domain, subject())).startswith("250")
+    server.wait_mail("joe", 2)
+    server.restart()
+    assert not reports_list(server)
+    # That of others is.
+    assert send(server, author.ip, f"bob@{author.domain}", letter(author.domain, subject()), "ann").startswith("250")
+    base.wait_for(lambda: reports_list(server), "the note")
+
+
 # --- TLS reports that leave ---
 
 
@@ -504,11 +523,11 @@ def test_tls_report(lab, dns, authority, make_server, make_peer, how):
 
 
 def test_tls_failure_report(lab, dns, authority, make_server, make_peer):
-    """A server without STARTTLS is told of, too."""
+    """A server without STARTTLS is told of, too: each address once, address literals never, and the report's own session is not reported on."""
     server = make_server()
     label = "f" + uuid.uuid4().hex[:8]
     peer = make_peer()
-    dns.add(f"{label} MX 10 mx.{label}", f"mx.{label} A {peer.ip}", f"_smtp._tls.{label} TXT {txt(f'v=TLSRPTv1; rua=mailto:tls@{label}.example')}")
+    dns.add(f"{label} MX 10 mx.{label}", f"mx.{label} A {peer.ip}", f"_smtp._tls.{label} TXT {txt(f'v=TLSRPTv1; rua=mailto:tls@{label}.example,mailto:x@[{peer.ip}],mailto:tls@{label}.example')}")
     submit(server, f"bob@{label}.example")
     base.wait_for(lambda: peer.messages, lambda: f"the message; log:\n{server.log_text()[-3000:]}")
     base.wait_for(lambda: reports_list(server), "the note")
@@ -520,4 +539,8 @@ def test_tls_failure_report(lab, dns, authority, make_server, make_peer):
     detail = policy["failure-details"][0]
     assert detail["result-type"] == "starttls-not-supported" and detail["failed-session-count"] == 1
     assert detail["receiving-mx-hostname"] == f"mx.{label}.example" and detail["receiving-ip"] == peer.ip
+    assert peer.messages[1].recipients == [f"tls@{label}.example"]
+    server.wait_queue_empty()
+    server.restart()  # what was noted is written
+    assert not reports_list(server) and len(peer.messages) == 2
 
