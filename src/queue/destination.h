@@ -118,6 +118,8 @@ bool destination_may_open(struct destination_table *table, struct destination *d
 bool destination_may_send(struct destination_table *table, struct destination *destination, int64_t now_ms);
 /* A message is on its way: taken from all its limiters. */
 void destination_sent(struct destination *destination, int64_t now_ms);
+/* It came to none: given back, and who waits for that may ask again. */
+void destination_unsent(struct destination_table *table, struct destination *destination, int64_t now_ms);
 /* Something else than its limiters says no until then. */
 void destination_hold_until(struct destination_table *table, struct destination *destination, int64_t until_ms);
 /* The limiter that suspends it now; NULL: none. */

@@ -90,13 +90,18 @@ static bool same_limiters(const struct destination *d, size_t count, struct limi
 	return true;
 }
 
-/* Who waits for a connection of the limiter's to close may ask again. */
-static void connection_gone(struct destination_table *table, struct destination_gate *gate)
+/* Who waits there may ask again. */
+static void may_ask(struct destination_table *table, struct destination_gate *gate, enum destination_hold how)
 {
-	struct destination_queue *queue = &gate->queues[DESTINATION_HELD_TO_CONNECT];
+	struct destination_queue *queue = &gate->queues[how];
 	queue->again_ms = 0;
 	if (!list_is_empty(&queue->held))
 		table->next_gate_ms = 0;
+}
+
+static void connection_gone(struct destination_table *table, struct destination_gate *gate)
+{
+	may_ask(table, gate, DESTINATION_HELD_TO_CONNECT);
 }
 
 void destination_set_limiters(
@@ -169,6 +174,14 @@ void destination_sent(struct destination *destination, int64_t now_ms)
 {
 	for (size_t i = 0; i < destination->gate_count; i++)
 		limiter_sent(destination->gates[i]->limiter, now_ms);
+}
+
+void destination_unsent(struct destination_table *table, struct destination *destination, int64_t now_ms)
+{
+	for (size_t i = 0; i < destination->gate_count; i++) {
+		limiter_unsent(destination->gates[i]->limiter, now_ms);
+		may_ask(table, destination->gates[i], DESTINATION_HELD_TO_SEND);
+	}
 }
 
 void destination_hold_until(struct destination_table *table, struct destination *destination, int64_t until_ms)

@@ -90,6 +90,15 @@ static void held_to_send(void **state)
 	int64_t again_ms = wake(now_ms);
 	assert_in_range(again_ms, now_ms + 1, now_ms + 1000);
 	assert_null(next());
+	/* What came to nothing is given back. */
+	destination_unsent(table, d, now_ms);
+	(void)wake(now_ms);
+	assert_ptr_equal(next(), d);
+	assert_true(destination_may_send(table, d, now_ms));
+	destination_sent(d, now_ms);
+	assert_false(destination_may_send(table, d, now_ms));
+	assert_int_equal(wake(now_ms), again_ms);
+	assert_null(next());
 	(void)wake(again_ms);
 	assert_ptr_equal(next(), d);
 	assert_true(destination_may_send(table, d, again_ms));

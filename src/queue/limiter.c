@@ -304,6 +304,20 @@ void limiter_sent(struct limiter *limiter, int64_t now_ms)
 			limiter->buckets[i].tokens -= 1;
 }
 
+void limiter_unsent(struct limiter *limiter, int64_t now_ms)
+{
+	fill_all(limiter, now_ms);
+	uint32_t percent = limiter->slow_percent != 0 ? limiter->slow_percent : 100;
+	for (size_t i = 0; i < limiter->limits.rate_count; i++) {
+		if (!is_rate(&limiter->limits.rates[i]))
+			continue;
+		/* More than would be there if it had never been taken would let a window see too many. */
+		double capacity = flow_of(&limiter->limits.rates[i], percent).capacity;
+		double tokens = limiter->buckets[i].tokens + 1;
+		limiter->buckets[i].tokens = tokens < capacity ? tokens : capacity;
+	}
+}
+
 static void set_reason(struct limiter *limiter, struct view reason)
 {
 	size_t n = reason.len < sizeof limiter->reason - 1 ? reason.len : sizeof limiter->reason - 1;

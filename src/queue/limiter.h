@@ -59,6 +59,8 @@ void limiter_disconnected(struct limiter *limiter);
 /* May one more message be sent now? If not, when. Nothing is taken by asking. */
 bool limiter_may_send(struct limiter *limiter, int64_t now_ms, int64_t *ret_again_ms);
 void limiter_sent(struct limiter *limiter, int64_t now_ms);
+/* What was taken for a message that nobody saw comes back, as far as there is room for it. */
+void limiter_unsent(struct limiter *limiter, int64_t now_ms);
 /* Connections and rates at `percent` (1–100) of what they are, at least one. While it is slow or suspended already, the slower and the later of both
  * hold: replies that come in together count as one. The reason is that of the last call; the part of it that does not fit is cut off. */
 void limiter_slow(struct limiter *limiter, uint32_t percent, int64_t until_ms, struct view reason);

@@ -188,6 +188,36 @@ static void exact_wake_ups(void **state)
 	assert_true(send_again(500) > 1000);
 }
 
+/* What came to no message gives back what was taken for it, and no more than that. */
+static void given_back(void **state)
+{
+	(void)state;
+	limiter = make(0, 20, M);
+	int64_t again_ms;
+	for (int i = 0; i < 2; i++) {
+		assert_true(limiter_may_send(limiter, 0, &again_ms));
+		limiter_sent(limiter, 0);
+	}
+	assert_int_equal(send_again(0), 3158); /* 19 of 20 flow in a minute */
+	limiter_unsent(limiter, 0);
+	assert_true(limiter_may_send(limiter, 0, &again_ms));
+	limiter_sent(limiter, 0);
+	assert_int_equal(send_again(0), 3158);
+	/* Meanwhile it has filled: there is no room for what comes back, or a burst would be too long. */
+	limiter_unsent(limiter, M);
+	for (int i = 0; i < 2; i++) {
+		assert_true(limiter_may_send(limiter, M, &again_ms));
+		limiter_sent(limiter, M);
+	}
+	assert_true(send_again(M) > M);
+	/* Nor while it is slow. */
+	limiter_slow(limiter, 10, H, VIEW("slow"));
+	limiter_unsent(limiter, 2 * M);
+	assert_true(limiter_may_send(limiter, 2 * M, &again_ms));
+	limiter_sent(limiter, 2 * M);
+	assert_true(send_again(2 * M) > 2 * M);
+}
+
 static void several_rates_all_hold(void **state)
 {
 	(void)state;
@@ -346,6 +376,7 @@ int main(void)
 		TEST(counts_connections),
 		TEST(no_window_sees_more),
 		TEST(exact_wake_ups),
+		TEST(given_back),
 		TEST(several_rates_all_hold),
 		TEST(slow),
 		TEST(slow_without_a_limit),

@@ -47,6 +47,7 @@ void remote_settle(struct remote *remote)
 {
 	struct delivery *delivery = remote->delivery;
 	remote->delivery = NULL;
+	remote_uncount(remote);
 	remote_transaction_clear(remote);
 	delivery->destination = NULL;
 	dispatcher_settle(delivery);
@@ -136,8 +137,26 @@ void remote_write_output(struct remote *remote)
 	}
 }
 
+/* An answer to MAIL, or to what follows it. */
+static bool shows_that_it_was_seen(const struct smtp_sender_event *event)
+{
+	switch (event->kind) {
+	case SMTP_SENDER_BODY:
+		return true;
+	case SMTP_SENDER_RECIPIENT:
+		return !event->made_here;
+	case SMTP_SENDER_FAILED:
+		return event->stage < SMTP_STAGE_QUIT &&
+			(event->stage > SMTP_STAGE_MAIL || (event->stage == SMTP_STAGE_MAIL && !event->made_here));
+	default:
+		return false;
+	}
+}
+
 static void handle(struct remote *remote, const struct smtp_sender_event *event)
 {
+	if (shows_that_it_was_seen(event))
+		remote_message_seen(remote);
 	switch (event->kind) {
 	case SMTP_SENDER_STARTTLS:
 		remote_write_output(remote);

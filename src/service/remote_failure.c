@@ -245,6 +245,7 @@ static void end_slow(struct remote *remote)
 		remote_give_up(remote);
 		return;
 	}
+	remote_message_seen(remote); /* it may have been */
 	/* Some recipients may have their outcome. */
 	delivery_set_all(remote->delivery, OUTCOME_DEFERRED, view_from_cstr(remote->reason), VIEW_NONE);
 	remote_settle(remote);

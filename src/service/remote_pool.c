@@ -25,6 +25,7 @@ void remote_set_proven(struct remote *remote, bool proven)
 void remote_free(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
+	remote_uncount(remote);
 	remote_transaction_clear(remote);
 	remote_hosts_stop(remote);
 	buf_clear(&remote->tls.tlsa_text);
@@ -65,6 +66,7 @@ void remote_put_first(struct remote *remote)
 {
 	struct delivery *delivery = remote->delivery;
 	remote->delivery = NULL;
+	remote_uncount(remote);
 	remote_transaction_clear(remote);
 	destination_add_first(
 		remote->dispatcher->destinations, remote->destination, &delivery->link, delivery->way.priority);
@@ -185,9 +187,41 @@ static bool egress_may_send(const struct remote *remote)
 static void count_message(struct remote *remote)
 {
 	int64_t now_ms = loop_now_ms(remote->dispatcher->loop);
+	if (remote->is_counted)
+		return;
+	remote->is_counted = true;
 	destination_sent(remote->destination, now_ms);
 	if (remote->egress_limiter != NULL)
 		limiter_sent(remote->egress_limiter, now_ms);
+}
+
+static void count_for_today(struct remote *remote)
+{
+	if (remote->is_counted_today)
+		return;
+	remote->is_counted_today = true;
+	remote->counted_day = streams_sent(remote->dispatcher->server->streams, remote->egress, clock_wall_ms());
+}
+
+void remote_message_seen(struct remote *remote)
+{
+	remote->is_counted = remote->is_counted_today = false;
+}
+
+void remote_uncount(struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	int64_t now_ms = loop_now_ms(d->loop);
+	if (remote->is_counted_today)
+		streams_unsent(d->server->streams, remote->egress, remote->counted_day);
+	if (remote->is_counted) {
+		destination_unsent(d->destinations, remote->destination, now_ms);
+		if (remote->egress_limiter != NULL)
+			limiter_unsent(remote->egress_limiter, now_ms);
+		if (!d->stopping)
+			dispatcher_pump_soon(d);
+	}
+	remote->is_counted = remote->is_counted_today = false;
 }
 
 static void assign(struct remote *remote, struct delivery *delivery)
@@ -210,7 +244,9 @@ static void begin(struct remote *remote)
 		return;
 	}
 	remote->step_ms = loop_now_ms(d->loop);
-	streams_sent(d->server->streams, remote->egress, clock_wall_ms());
+	/* With the next host, after one that has seen it: again. */
+	count_message(remote);
+	count_for_today(remote);
 	remote_tls_used(remote);
 	remote_begin(remote);
 }
@@ -247,8 +283,10 @@ void remote_take_next(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
 	note_success(remote);
-	if (remote->delivery == NULL)
+	if (remote->delivery == NULL) {
+		remote_uncount(remote); /* it may have been dropped unsent */
 		assign_next(remote);
+	}
 	if (remote->delivery == NULL) {
 		go_idle(remote);
 	} else if (streams_may_send(d->server->streams, remote->egress, clock_wall_ms())) {

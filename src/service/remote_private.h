@@ -68,6 +68,9 @@ struct remote {
 	bool proven; /* it is counted in destination->proven */
 	bool wants_next; /* free for the next delivery: remote_go_on() takes it, so that refused ones don't nest */
 	uint32_t delivered; /* transactions so far */
+	bool is_counted; /* at its limiters, the message at hand: until the other side is known to have seen it, it may be given back */
+	bool is_counted_today; /* for its address's ceiling, on counted_day */
+	int64_t counted_day;
 	char reason[240]; /* what went wrong last, for those who wait: "451 4.4.1 …" */
 	bool reason_is_reply; /* the other server said it */
 
@@ -139,6 +142,10 @@ void remote_free(struct remote *remote);
 void remote_take_next(struct remote *remote);
 /* A reused connection that the other side had closed meanwhile is no attempt: the delivery goes back, once. False: it was put back before. */
 bool remote_put_back(struct remote *remote);
+/* The other side has seen the message at hand: it counts for good. */
+void remote_message_seen(struct remote *remote);
+/* The message at hand is gone. If nobody has seen it, what was counted for it is given back. */
+void remote_uncount(struct remote *remote);
 /* The delivery waits again, before the others. */
 void remote_put_first(struct remote *remote);
 

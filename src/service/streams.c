@@ -216,10 +216,19 @@ bool streams_may_send(const struct streams *streams, const struct config_egress 
 	return ceiling == EGRESS_NO_CEILING || sent_on(streams, view_from_cstr(egress->name), day) < ceiling;
 }
 
-void streams_sent(struct streams *streams, const struct config_egress *egress, int64_t wall_ms)
+static void write_soon(struct streams *streams, struct sent *s)
+{
+	s->is_dirty = true;
+	if (streams->stopping)
+		write_now(streams);
+	else if (streams->dispatcher != NULL && !streams->writing && streams->write_timer.due_ms == INT64_MAX)
+		loop_timer_set(&streams->write_timer, loop_now_ms(streams->dispatcher->loop) + WRITE_AFTER_MS);
+}
+
+int64_t streams_sent(struct streams *streams, const struct config_egress *egress, int64_t wall_ms)
 {
 	if (egress == NULL)
-		return;
+		return 0;
 	struct sent *s = get(streams, view_from_cstr(egress->name));
 	int64_t day = egress_day(wall_ms);
 	if (day > s->day || s->messages == 0) {
@@ -227,11 +236,18 @@ void streams_sent(struct streams *streams, const struct config_egress *egress, i
 		s->messages = 0;
 	}
 	s->messages++;
-	s->is_dirty = true;
-	if (streams->stopping)
-		write_now(streams);
-	else if (streams->dispatcher != NULL && !streams->writing && streams->write_timer.due_ms == INT64_MAX)
-		loop_timer_set(&streams->write_timer, loop_now_ms(streams->dispatcher->loop) + WRITE_AFTER_MS);
+	write_soon(streams, s);
+	return s->day;
+}
+
+void streams_unsent(struct streams *streams, const struct config_egress *egress, int64_t day)
+{
+	struct sent *s = egress != NULL ? find(streams, view_from_cstr(egress->name)) : NULL;
+	/* Another day has begun: that one's count is written, and over. */
+	if (s == NULL || s->day != day || s->messages == 0)
+		return;
+	s->messages--;
+	write_soon(streams, s);
 }
 
 struct retry_schedule streams_schedule(const struct config *config, struct view stream, bool is_bounce)

@@ -44,8 +44,9 @@ enum streams_answer streams_pick_egress(struct streams *streams, const struct co
 	struct limiter_table *limiters, int64_t now_ms, int64_t wall_ms, struct streams_pick *ret);
 /* Before each message on a connection that is open: false when the address's ceiling of today is reached. NULL egress: true. */
 bool streams_may_send(const struct streams *streams, const struct config_egress *egress, int64_t wall_ms);
-/* A message begins to go out from this address; NULL is fine. */
-void streams_sent(struct streams *streams, const struct config_egress *egress, int64_t wall_ms);
+/* A message begins to go out from this address; NULL is fine. Its day, for streams_unsent(): nobody saw it, so it does not count. */
+int64_t streams_sent(struct streams *streams, const struct config_egress *egress, int64_t wall_ms);
+void streams_unsent(struct streams *streams, const struct config_egress *egress, int64_t day);
 
 /* When mail of this stream (empty: of none) is tried again, and for how long; `is_bounce`: with null reverse-path. */
 struct retry_schedule streams_schedule(const struct config *config, struct view stream, bool is_bounce);

@@ -85,7 +85,7 @@ static void without_addresses(void **state)
 	assert_int_equal(pick_at("plain", 0, NOW), STREAMS_USE);
 	assert_null(pick.egress);
 	assert_true(streams_may_send(streams, NULL, NOW));
-	streams_sent(streams, NULL, NOW);
+	(void)streams_sent(streams, NULL, NOW);
 	assert_int_equal(pick_at("drained", 0, NOW), STREAMS_DEFER);
 	assert_true(pick.again_wall_ms > NOW);
 	assert_string_equal(pick.reason,
@@ -164,6 +164,28 @@ static void ceilings(void **state)
 	assert_false(streams_may_send(streams, egress("ip4"), TOMORROW));
 }
 
+static void what_nobody_saw(void **state)
+{
+	(void)state;
+	int64_t day = 0;
+	for (int i = 0; i < 3; i++)
+		day = streams_sent(streams, egress("ip2"), NOW);
+	assert_int_equal(day, egress_day(NOW));
+	assert_false(streams_may_send(streams, egress("ip2"), NOW));
+	streams_unsent(streams, egress("ip2"), day);
+	assert_true(streams_may_send(streams, egress("ip2"), NOW));
+	assert_int_equal(streams_sent(streams, egress("ip2"), NOW), day);
+	assert_false(streams_may_send(streams, egress("ip2"), NOW));
+	/* Yesterday's is not taken from today's. */
+	streams_unsent(streams, egress("ip2"), day - 1);
+	assert_false(streams_may_send(streams, egress("ip2"), NOW));
+	for (int i = 0; i < 9; i++)
+		streams_unsent(streams, egress("ip2"), day);
+	assert_true(streams_may_send(streams, egress("ip2"), NOW));
+	streams_unsent(streams, egress("ip5"), day);
+	streams_unsent(streams, NULL, day);
+}
+
 static void over_a_restart(void **state)
 {
 	(void)state;
@@ -237,6 +259,7 @@ int main(void)
 		TEST(by_weight),
 		TEST(limits),
 		TEST(ceilings),
+		TEST(what_nobody_saw),
 		TEST(over_a_restart),
 		TEST(recipients_find_their_streams),
 		TEST(schedules),

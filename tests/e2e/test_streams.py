@@ -7,7 +7,7 @@ import uuid
 
 import pytest
 
-from lab import base
+from lab import base, scripted_peer
 from lab.wire import Wire
 
 TRUSTED = {"listen mx": {"relay_from": ["127.0.0.0/8"]}}
@@ -256,6 +256,56 @@ def test_egress_limits_are_shared_by_streams(make_postrider, make_sourced_peer, 
     for _ in range(5):
         wait_message(peer, send(server, f"a@{domain}"))
     assert not [m for m in peer.messages if subject(m) == second]
+
+
+@pytest.fixture
+def one_a_day(make_postrider, make_sourced_peer, make_domain, addresses):
+    """A server that may send one message today, as three counts say; (server, bad peer, good peer, send to the bad one, to the good one)."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    if (now + datetime.timedelta(minutes=10)).date() != now.date():
+        pytest.skip("the day ends while this runs")
+    bad, good = make_sourced_peer(), make_sourced_peer()
+    bad.domain, good.domain = make_domain("bad", bad), make_domain("good", good)
+    server = make_postrider(domain="here.example", config={
+        **TRUSTED, "queue": {"retry_first": "1h", "retry_max": "1h"},
+        **egress(1, addresses, rate=["1/d"], warm_up=[1, 10], warm_up_start=now.strftime("%Y-%m-%d")),
+        "stream one": {"senders": ["one@here.example"], "egress": ["ip1"], "rate": ["1/d"]}})
+
+    def to_bad():
+        send(server, f"bad@{bad.domain}", sender="one@here.example")
+
+    def to_good():
+        return send(server, f"good@{good.domain}", sender="one@here.example")
+
+    return server, bad, good, to_bad, to_good
+
+
+@pytest.mark.parametrize("script", [{"GREETING": scripted_peer.CLOSE}, {"GREETING": "421 4.3.2 closed"}, {"EHLO": scripted_peer.RESET},
+                                    {"MAIL": scripted_peer.CLOSE}], ids=["closed", "421", "reset", "no answer"])
+def test_what_nobody_saw_is_no_message(one_a_day, script):
+    """Rates and ceilings count messages: an attempt that came to none leaves room for one."""
+    server, bad, good, to_bad, to_good = one_a_day
+    bad.script.update(script)
+    to_bad()
+    server.wait_log(r"event=deferred .*to=bad@")
+    wait_message(good, to_good())
+    [one] = base.wait_for(lambda: [e for e in json.loads(server.must("stream", "list", "--json"))["egress"] if e["sent_today"]], "the count")
+    assert one["sent_today"] == 1
+
+
+@pytest.mark.parametrize("script", [{"MAIL": "451 4.7.1 not from you"}, {"RCPT": "450 4.2.0 not now"}, {"RCPT": scripted_peer.RESET},
+                                    {"BODY": scripted_peer.RESET}], ids=["MAIL", "RCPT", "after MAIL", "end"])
+def test_what_the_other_side_saw_counts(one_a_day, script):
+    server, bad, good, to_bad, to_good = one_a_day
+    bad.script.update(script)
+    to_bad()
+    server.wait_log(r"event=deferred .*to=bad@")
+    kept = to_good()
+    for _ in range(3):
+        wait_message(good, send(server, f"good@{good.domain}"))
+    assert kept not in [subject(m) for m in good.messages]
+    [one] = base.wait_for(lambda: [e for e in json.loads(server.must("stream", "list", "--json"))["egress"] if e["sent_today"]], "the count")
+    assert one["sent_today"] == 1
 
 
 def test_retries_of_its_own(make_postrider, make_sourced_peer, make_domain):
