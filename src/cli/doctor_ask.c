@@ -39,7 +39,8 @@ static void answered(void *owner, const struct resolver_answer *answer)
 struct doctor_answer doctor_ask(struct doctor *doctor, const char *name, uint16_t type)
 {
 	struct waiting w = { .doctor = doctor, .type = type };
-	(void)resolver_ask(doctor->resolver, name, type, answered, &w);
+	struct places_key share = resolver_share_named(RESOLVER_FOR_OURSELVES, VIEW_NONE);
+	(void)resolver_ask(doctor->resolver, share, name, type, answered, &w);
 	loop_run(doctor->loop);
 	return w.answer;
 }

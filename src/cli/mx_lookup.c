@@ -54,7 +54,8 @@ enum err mx_lookup(const struct config *config, struct view domain, struct arena
 	enum err err = resolver != NULL ? ERR_OK : ERR_IO;
 	if (err == ERR_OK) {
 		CLEANUP(mem_free_pointer) char *name = view_to_cstr(domain);
-		(void)resolver_ask(resolver, name, DNS_TYPE_MX, answered, &l);
+		struct places_key share = resolver_share_named(RESOLVER_FOR_OURSELVES, VIEW_NONE);
+		(void)resolver_ask(resolver, share, name, DNS_TYPE_MX, answered, &l);
 		loop_run(l.loop);
 		err = l.err != ERR_OK ? l.err : judge(&l.hosts, domain);
 	}

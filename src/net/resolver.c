@@ -7,13 +7,17 @@
 #include "net/loop_private.h"
 
 #include <stdatomic.h>
-#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
 #include <unbound-event.h>
 #include <unistd.h>
 
 #define DEFAULT_TIMEOUT_MS 20000u
-/* libunbound takes any number, and each costs it 11 KiB or more, also when nobody waits for the answer any more: strangers must not choose how many. */
-#define DEFAULT_ASKED_MAX 8192u
+/* libunbound takes any number, and each costs it a socket and 11 KiB or more, also when nobody waits for the answer any more: strangers must not choose
+ * how many. A sixteenth of the process's descriptors at most, for there are several resolvers. */
+#define DEFAULT_ASKED_MAX 1024u
+#define ASKED_MIN 64u
+#define DESCRIPTORS_EACH 16u
 #define DEFAULT_TRUST_ANCHOR "/usr/share/dns/root.key"
 #define CLASS_IN 1
 #define RCODE_SERVFAIL 2
@@ -38,23 +42,26 @@ struct resolver {
 	struct loop_timer probe_timer;
 	uint32_t timeout_ms;
 	struct list queries;
-	struct list held; /* those that are not asked yet, the oldest first */
 	struct list asked;
-	size_t asked_count, asked_max;
-	struct loop_defer turn; /* there is room for one that is held */
+	struct places *places;
+	struct loop_defer turn; /* a place is free, and somebody waits */
 };
 
-/* What libunbound holds. It outlives a cancelled query, so that nothing depends on when libunbound lets go. */
+/* What waits for a place with the servers, and then is libunbound's. That outlives a cancelled query, so that nothing depends on when libunbound lets
+ * go; and he whose question it was has a place less until then. */
 struct asked {
 	struct list link;
+	struct place place;
 	struct resolver *resolver;
 	struct resolver_query *query; /* NULL: cancelled */
+	char *name;
 };
 
 struct resolver_query {
 	struct list link;
 	struct resolver *resolver;
-	struct asked *asked; /* NULL: answered or failed, `delivery` follows */
+	struct asked
+		*asked; /* waits for its turn, or is with libunbound; NULL: answered or failed, `delivery` follows */
 	void (*answered)(void *owner, const struct resolver_answer *answer);
 	void *owner;
 	struct loop_timer timer;
@@ -62,23 +69,45 @@ struct resolver_query {
 	struct resolver_answer answer;
 	struct buf wire;
 	struct buf why_bogus;
-	char *held_name; /* it waits for the probe, or for its turn: to be asked then */
 	uint16_t type;
 	bool delivering;
 };
 
 /* Ends of a query */
 
+static void forget(struct asked *asked)
+{
+	struct resolver *resolver = asked->resolver;
+	if (asked->query != NULL)
+		asked->query->asked = NULL;
+	list_remove(&asked->link);
+	places_leave(resolver->places, &asked->place);
+	mem_free(asked->name);
+	mem_free(asked);
+	if (places_waiting(resolver->places) > 0)
+		loop_defer(resolver->loop, &resolver->turn);
+}
+
+/* Nobody wants the answer any more. */
+static void give_up(struct resolver_query *query)
+{
+	struct asked *asked = query->asked;
+	query->asked = NULL;
+	if (asked == NULL)
+		return;
+	asked->query = NULL;
+	if (places_is_waiting(&asked->place))
+		forget(asked);
+}
+
 static void free_query(struct resolver_query *query)
 {
 	loop_timer_clear(&query->timer);
 	loop_defer_cancel(&query->delivery);
 	list_remove(&query->link);
-	if (query->asked != NULL)
-		query->asked->query = NULL;
+	give_up(query);
 	buf_clear(&query->wire);
 	buf_clear(&query->why_bogus);
-	mem_free(query->held_name);
 	mem_free(query);
 }
 
@@ -95,15 +124,13 @@ void resolver_free(struct resolver *resolver)
 		return;
 	while (!list_is_empty(&resolver->queries))
 		free_query(LIST_ENTRY(resolver->queries.next, struct resolver_query, link));
-	while (!list_is_empty(&resolver->held))
-		free_query(LIST_ENTRY(resolver->held.next, struct resolver_query, link));
-	loop_defer_cancel(&resolver->turn);
 	loop_timer_clear(&resolver->probe_timer);
 	ub_ctx_delete(resolver->unbound);
 	ub_ctx_delete(resolver->lenient);
-	struct list *link;
-	while ((link = list_take_first(&resolver->asked)) != NULL)
-		mem_free(LIST_ENTRY(link, struct asked, link));
+	while (!list_is_empty(&resolver->asked))
+		forget(LIST_ENTRY(resolver->asked.next, struct asked, link));
+	loop_defer_cancel(&resolver->turn);
+	places_free(resolver->places);
 	mem_free(resolver);
 }
 
@@ -123,25 +150,12 @@ static void on_timeout(void *owner)
 {
 	struct resolver_query *query = owner;
 	/* Its answer is on the way to the owner already. */
-	if (query->asked == NULL && query->held_name == NULL)
+	if (query->asked == NULL)
 		return;
-	if (query->asked != NULL)
-		query->asked->query = NULL;
-	query->asked = NULL;
+	give_up(query);
 	query->answer.err = err_set(
 		ERR_TIMEOUT, "the DNS servers did not answer within %u s", (query->resolver->timeout_ms + 999) / 1000);
 	deliver(&query->delivery);
-}
-
-/* libunbound has let go. */
-static void forget(struct asked *asked)
-{
-	struct resolver *resolver = asked->resolver;
-	list_remove(&asked->link);
-	mem_free(asked);
-	resolver->asked_count--;
-	if (!list_is_empty(&resolver->held))
-		loop_defer(resolver->loop, &resolver->turn);
 }
 
 /* libunbound's answer. It may come from inside ub_resolve_event(), and libunbound must not be called or freed from
@@ -155,7 +169,6 @@ static void on_answer(
 	forget(asked);
 	if (query == NULL)
 		return;
-	query->asked = NULL;
 	struct resolver_answer *answer = &query->answer;
 	answer->secure = security == 2;
 	answer->bogus = security == 1;
@@ -191,25 +204,29 @@ static bool is_askable(const char *name)
 	return true;
 }
 
-static void ask_unbound(struct resolver_query *query, struct ub_ctx *unbound, const char *name)
+static struct asked *new_asked(struct resolver_query *query, const char *name)
 {
-	struct resolver *resolver = query->resolver;
 	struct asked *asked = mem_alloc(sizeof *asked);
-	asked->resolver = resolver;
+	asked->resolver = query->resolver;
 	asked->query = query;
+	asked->name = mem_dup_cstr(name);
 	query->asked = asked;
-	list_append(&resolver->asked, &asked->link);
-	resolver->asked_count++;
+	list_append(&query->resolver->asked, &asked->link);
+	return asked;
+}
+
+static void ask_unbound(struct asked *asked, struct ub_ctx *unbound)
+{
+	struct resolver_query *query = asked->query;
 	/* "." is the root for libunbound. */
 	int code = ub_resolve_event(
-		unbound, name[0] != '\0' ? name : ".", query->type, CLASS_IN, asked, on_answer, NULL);
+		unbound, asked->name[0] != '\0' ? asked->name : ".", query->type, CLASS_IN, asked, on_answer, NULL);
 	if (code == 0)
 		return;
 	/* Not accepted, so never answered. */
 	forget(asked);
-	query->asked = NULL;
 	query->answer.err = code == UB_SYNTAX ? ERR_SYNTAX : ERR_IO;
-	loop_defer(resolver->loop, &query->delivery);
+	loop_defer(query->resolver->loop, &query->delivery);
 }
 
 static struct ub_ctx *unbound_in_force(const struct resolver *resolver)
@@ -232,20 +249,29 @@ static struct resolver_query *new_query(struct resolver *resolver, uint16_t type
 	return query;
 }
 
-struct resolver_query *resolver_ask(struct resolver *resolver, const char *name, uint16_t type,
+static void ask_waiting(struct resolver *resolver)
+{
+	struct place *place;
+	/* While it is not known whether answers can be validated, all wait. */
+	while (resolver->validation != VALIDATION_PROBED && (place = places_next(resolver->places)) != NULL)
+		ask_unbound(LIST_ENTRY(place, struct asked, place), unbound_in_force(resolver));
+}
+
+static void take_turn(struct loop_defer *turn)
+{
+	ask_waiting(LIST_ENTRY(turn, struct resolver, turn));
+}
+
+struct resolver_query *resolver_ask(struct resolver *resolver, struct places_key share, const char *name, uint16_t type,
 	void (*answered)(void *owner, const struct resolver_answer *answer), void *owner)
 {
 	struct resolver_query *query = new_query(resolver, type, resolver->timeout_ms, answered, owner);
-	if (!is_askable(name)) {
+	if (is_askable(name)) {
+		places_want(resolver->places, &new_asked(query, name)->place, share);
+		ask_waiting(resolver);
+	} else {
 		query->answer.err = ERR_SYNTAX;
 		loop_defer(resolver->loop, &query->delivery);
-	} else if (resolver->validation == VALIDATION_PROBED || resolver->asked_count >= resolver->asked_max ||
-		!list_is_empty(&resolver->held)) {
-		query->held_name = mem_dup_cstr(name);
-		list_remove(&query->link);
-		list_append(&resolver->held, &query->link);
-	} else {
-		ask_unbound(query, unbound_in_force(resolver), name);
 	}
 	return query;
 }
@@ -255,26 +281,6 @@ struct resolver_query *resolver_ask(struct resolver *resolver, const char *name,
  * and its mail would wait until it is returned. Who gave us a trust anchor wants exactly that; who gave none wants mail. So with Debian's root
  * key by default, the first question of all is one that every resolver answers, and that is signed: the root's name servers.
  */
-
-static void ask_held(struct resolver *resolver)
-{
-	while (!list_is_empty(&resolver->held) && resolver->asked_count < resolver->asked_max) {
-		struct resolver_query *query = LIST_ENTRY(resolver->held.next, struct resolver_query, link);
-		char *name = query->held_name;
-		query->held_name = NULL;
-		list_remove(&query->link);
-		list_append(&resolver->queries, &query->link);
-		ask_unbound(query, unbound_in_force(resolver), name);
-		mem_free(name);
-	}
-}
-
-static void take_turn(struct loop_defer *turn)
-{
-	struct resolver *resolver = LIST_ENTRY(turn, struct resolver, turn);
-	if (resolver->validation != VALIDATION_PROBED)
-		ask_held(resolver);
-}
 
 static void say_it_is_off(const char *why)
 {
@@ -304,7 +310,7 @@ static void on_probed(void *owner, const struct resolver_answer *answer)
 	} else if (before == VALIDATION_OFF) {
 		LOG(LOG_LEVEL_INFO, "dnssec-on", LOG_CSTR("result", "answers of the DNS servers are validated now"));
 	}
-	ask_held(resolver);
+	ask_waiting(resolver);
 }
 
 static void probe(void *owner)
@@ -312,7 +318,26 @@ static void probe(void *owner)
 	struct resolver *resolver = owner;
 	/* Those who wait for it still have time for their own answer. */
 	struct resolver_query *query = new_query(resolver, DNS_TYPE_NS, resolver->timeout_ms / 3, on_probed, resolver);
-	ask_unbound(query, resolver->unbound, "");
+	/* It takes nobody's place. */
+	ask_unbound(new_asked(query, ""), resolver->unbound);
+}
+
+static uint32_t affordable(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur / DESCRIPTORS_EACH >= DEFAULT_ASKED_MAX)
+		return DEFAULT_ASKED_MAX;
+	uint32_t count = (uint32_t)limit.rlim_cur / DESCRIPTORS_EACH;
+	return count > ASKED_MIN ? count : ASKED_MIN;
+}
+
+static struct places *new_places(uint32_t count)
+{
+	uint64_t secret = 0;
+	/* It only can fail before the system's generator is ready. */
+	ssize_t n = getrandom(&secret, sizeof secret, 0);
+	ASSERT(n == (ssize_t)sizeof secret);
+	return places_new(count, secret);
 }
 
 struct resolver *resolver_new(struct loop *loop, const struct resolver_options *options)
@@ -320,9 +345,11 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_options *
 	const char *by_default = options->default_trust_anchor_file != NULL ? options->default_trust_anchor_file
 									    : DEFAULT_TRUST_ANCHOR;
 	bool is_default = options->trust_anchor_file == NULL && access(by_default, R_OK) == 0;
+	uint32_t asked_max = options->asked_max > 0 ? options->asked_max : affordable();
 	struct ub_ctx *unbound = resolver_unbound_new(
-		loop, options, is_default ? by_default : options->trust_anchor_file);
-	struct ub_ctx *lenient = unbound != NULL && is_default ? resolver_unbound_new(loop, options, NULL) : NULL;
+		loop, options, is_default ? by_default : options->trust_anchor_file, asked_max);
+	struct ub_ctx *lenient = unbound != NULL && is_default ? resolver_unbound_new(loop, options, NULL, asked_max)
+							       : NULL;
 	if (unbound == NULL || (is_default && lenient == NULL)) {
 		ub_ctx_delete(unbound);
 		return NULL;
@@ -333,9 +360,8 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_options *
 	resolver->lenient = lenient;
 	resolver->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : DEFAULT_TIMEOUT_MS;
 	list_init(&resolver->queries);
-	list_init(&resolver->held);
 	list_init(&resolver->asked);
-	resolver->asked_max = options->asked_max > 0 ? options->asked_max : DEFAULT_ASKED_MAX;
+	resolver->places = new_places(asked_max);
 	resolver->turn.run = take_turn;
 	loop_timer_init(&resolver->probe_timer, loop, probe, resolver);
 	resolver->validation = is_default ? VALIDATION_PROBED : VALIDATION_FIXED;

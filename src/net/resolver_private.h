@@ -6,8 +6,8 @@
 
 #include <unbound.h>
 
-/* A libunbound context on the loop, ready for questions. trust_anchor_file NULL: it does not validate. NULL with err_detail(); ub_ctx_delete() it. */
+/* A libunbound context on the loop, ready for so many questions at a time. trust_anchor_file NULL: it does not validate. NULL with err_detail(); ub_ctx_delete() it. */
 struct ub_ctx *resolver_unbound_new(
-	struct loop *loop, const struct resolver_options *options, const char *trust_anchor_file);
+	struct loop *loop, const struct resolver_options *options, const char *trust_anchor_file, uint32_t asked_max);
 
 #endif

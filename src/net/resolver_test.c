@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "dns/message.h"
+#include "net/testing_dns.h"
 #include "net/testing_knot.h"
 
 #include <arpa/inet.h>
@@ -16,6 +17,7 @@ struct question {
 	struct loop *loop;
 	struct resolver *resolver;
 	struct resolver_query *query;
+	struct places_key share;
 	unsigned answers;
 	unsigned *left; /* the loop stops at 0 */
 	struct resolver_answer answer;
@@ -44,7 +46,7 @@ static void on_answered(void *owner, const struct resolver_answer *answer)
 static void ask(struct question *question, const char *name, uint16_t type)
 {
 	question->asking = true;
-	question->query = resolver_ask(question->resolver, name, type, on_answered, question);
+	question->query = resolver_ask(question->resolver, question->share, name, type, on_answered, question);
 	question->asking = false;
 	assert_non_null(question->query);
 }
@@ -321,6 +323,120 @@ static void waiting_questions_time_out(void **state)
 	close(fd);
 }
 
+static const char *answer_unless_silent(void *owner, const char *name, uint16_t type)
+{
+	(void)owner;
+	(void)type;
+	return strstr(name, "silent") != NULL ? testing_dns_silence : "hello";
+}
+
+static struct places_key client(const char *ip, uint64_t session)
+{
+	struct net_address address;
+	assert_int_equal(net_address_parse(view_from_cstr(ip), 25, &address), ERR_OK);
+	return resolver_share_client(&address, session);
+}
+
+enum { HOSTILE = 3000 };
+
+struct attack {
+	const char *name;
+	uint32_t asked_max;
+	unsigned networks, sessions; /* of hostile clients, and of each */
+	bool go_away; /* and leave their questions with libunbound */
+	const char *honest; /* the honest client's address */
+};
+static const struct attack attacks[] = {
+	{ "one network, one session", 0, 1, 1, false, "203.0.113.1" },
+	{ "one network, many sessions", 0, 1, 400, false, "203.0.113.1" },
+	{ "many sessions beside the honest one", 0, 1, 16, false, "10.0.0.200" },
+	{ "many networks", 0, 250, 4, false, "203.0.113.1" },
+	{ "many networks, few places", 64, 40, 4, false, "203.0.113.1" },
+	{ "they go away", 64, 1, 40, true, "203.0.113.1" },
+	{ "IPv6: the addresses of one network", 64, 0, 40, false, "2001:db8:1::1" },
+};
+
+/* A zone with silent servers, asked about by one whose mail nobody wants, must not be in the way of honest questions. */
+static void silence_stalls_nobody_else(void **state)
+{
+	(void)state;
+	static struct question hostile[HOSTILE];
+	for (size_t i = 0; i < sizeof attacks / sizeof attacks[0]; i++) {
+		const struct attack *a = &attacks[i];
+		print_message("  %s\n", a->name);
+		struct testing_dns dns = { .answer = answer_unless_silent };
+		testing_dns_start(&dns);
+		const char *server = dns.server;
+		unsigned left = 1, unheard = 0;
+		struct loop *loop = loop_new("test");
+		struct resolver *resolver = resolver_new(loop,
+			&(struct resolver_options){ .server_count = 1,
+				.servers = &server,
+				.default_trust_anchor_file = "/nonexistent",
+				.asked_max = a->asked_max });
+		assert_non_null(resolver);
+		for (unsigned k = 0; k < HOSTILE; k++) {
+			char name[60], ip[60];
+			snprintf(name, sizeof name, "q%u.silent.example", k);
+			snprintf(ip, sizeof ip, a->networks > 0 ? "10.0.%u.1" : "2001:db8:0:%x::1",
+				k % (a->networks > 0 ? a->networks : 50));
+			hostile[k] = (struct question){ .loop = loop,
+				.resolver = resolver,
+				.share = client(ip, k % a->sessions),
+				.left = &unheard };
+			ask(&hostile[k], name, DNS_TYPE_TXT);
+			if (a->go_away)
+				resolver_cancel(hostile[k].query);
+		}
+		/* One after the other, as SPF asks. */
+		for (unsigned k = 0; k < 20; k++) {
+			char name[60];
+			snprintf(name, sizeof name, "q%u.honest.example", k);
+			struct question question = {
+				.loop = loop, .resolver = resolver, .share = client(a->honest, 7777), .left = &left
+			};
+			left = 1;
+			ask(&question, name, DNS_TYPE_TXT);
+			loop_run(loop);
+			assert_int_equal(question.answers, 1);
+			assert_int_equal(question.answer.err, ERR_OK);
+			assert_int_equal(question.answer.rcode, DNS_RCODE_NOERROR);
+			buf_clear(&question.wire);
+		}
+		resolver_free(resolver);
+		loop_free(loop);
+		testing_dns_stop(&dns);
+	}
+}
+
+/* Whose question it is. */
+static void shares(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *a, *b;
+		bool is_same_group;
+	} rows[] = {
+		{ "192.0.2.1", "192.0.2.255", true },
+		{ "192.0.2.1", "192.0.3.1", false },
+		{ "2001:db8:1:2::3", "2001:db8:1:ffff::1", true },
+		{ "2001:db8:1::1", "2001:db8:2::1", false },
+		{ "0.0.1.1", "::1:1", false },
+		{ "192.0.2.1", "::ffff:192.0.2.77", true },
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		print_message("  %s %s\n", rows[i].a, rows[i].b);
+		struct places_key a = client(rows[i].a, 5), b = client(rows[i].b, 6);
+		assert_int_equal(a.group == b.group, rows[i].is_same_group);
+		assert_int_equal(a.member, 5);
+		assert_int_equal(b.member, 6);
+	}
+	struct places_key route = resolver_share_named(RESOLVER_FOR_ROUTES, VIEW("example.org"));
+	assert_true(route.group == resolver_share_named(RESOLVER_FOR_ROUTES, VIEW("Example.ORG")).group);
+	assert_true(route.group != resolver_share_named(RESOLVER_FOR_ROUTES, VIEW("example.net")).group);
+	assert_true(route.group != resolver_share_named(RESOLVER_FOR_HOSTS, VIEW("example.org")).group);
+}
+
 /* The operator's trust anchor is a demand, Debian's is an offer. */
 static void validation_by_default(void **state)
 {
@@ -442,6 +558,8 @@ int main(void)
 		cmocka_unit_test(silent_servers_time_out),
 		cmocka_unit_test(questions_wait_for_their_turn),
 		cmocka_unit_test(waiting_questions_time_out),
+		cmocka_unit_test(silence_stalls_nobody_else),
+		cmocka_unit_test(shares),
 		cmocka_unit_test(validation_by_default),
 		cmocka_unit_test(impossible_names_are_refused),
 		cmocka_unit_test(wrong_options_are_said),

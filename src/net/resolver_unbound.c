@@ -3,6 +3,7 @@
 
 #include "net/loop_private.h"
 
+#include <stdio.h>
 #include <unbound-event.h>
 #include <unistd.h>
 
@@ -14,15 +15,15 @@ static const struct {
 	{ "do-not-query-localhost:", "no" },
 	/* Whoever configured the servers knows what they are asked about: private reverse zones, too. */
 	{ "unblock-lan-zones:", "yes" },
-	/* libunbound's 16 sockets would be a queue for a server that asks for hundreds of domains. */
-	{ "outgoing-range:", "256" },
 	{ "num-queries-per-thread:", "2048" },
 	/* RFC 9715: larger answers come over TCP instead of as fragments. */
 	{ "edns-buffer-size:", "1232" },
-	/* A resolver that was restarted is noticed soon. */
-	{ "infra-host-ttl:", "60" },
-	{ "infra-keep-probing:", "yes" },
+	/* A server that does not answer about some names, whose own servers are silent, is not to be taken for dead: with a memory for that, everybody
+	 * got SERVFAIL at once, for a minute, when somebody had asked about such names for a while. One that was restarted is noticed at once, too. */
+	{ "infra-host-ttl:", "0" },
 };
+/* For questions that come of questions: keys, delegations. */
+#define SOCKETS_BESIDE 64u
 
 static bool unbound_failed(int code, const char *what, const char *about)
 {
@@ -56,7 +57,17 @@ static bool set_trust_anchor(struct ub_ctx *unbound, const char *path)
 	return !unbound_failed(ub_ctx_add_ta_file(unbound, path), "use the DNSSEC trust anchor", path);
 }
 
-static bool configure(struct ub_ctx *unbound, const struct resolver_options *options, const char *trust_anchor_file)
+/* Where libunbound has no socket left for a question, that waits behind all others, whosever they are. */
+static bool set_sockets(struct ub_ctx *unbound, uint32_t asked_max)
+{
+	char text[16];
+	snprintf(text, sizeof text, "%u", asked_max + SOCKETS_BESIDE);
+	return !unbound_failed(
+		ub_ctx_set_option(unbound, "outgoing-range:", text), "set libunbound's", "outgoing-range:");
+}
+
+static bool configure(struct ub_ctx *unbound, const struct resolver_options *options, const char *trust_anchor_file,
+	uint32_t asked_max)
 {
 	/* Its messages would go to stderr, past the log. */
 	ub_ctx_debugout(unbound, NULL);
@@ -64,7 +75,8 @@ static bool configure(struct ub_ctx *unbound, const struct resolver_options *opt
 		if (unbound_failed(ub_ctx_set_option(unbound, settings[i].name, settings[i].value), "set libunbound's",
 			    settings[i].name))
 			return false;
-	if (!set_servers(unbound, options) || !set_trust_anchor(unbound, trust_anchor_file))
+	if (!set_sockets(unbound, asked_max) || !set_servers(unbound, options) ||
+		!set_trust_anchor(unbound, trust_anchor_file))
 		return false;
 	/* libunbound answers for the reserved .test itself; laboratories, and our tests, have real zones there (RFC
 	 * 6761 §6.2). This also ends the configuration: what is wrong with it is said now, not with the first
@@ -74,14 +86,14 @@ static bool configure(struct ub_ctx *unbound, const struct resolver_options *opt
 }
 
 struct ub_ctx *resolver_unbound_new(
-	struct loop *loop, const struct resolver_options *options, const char *trust_anchor_file)
+	struct loop *loop, const struct resolver_options *options, const char *trust_anchor_file, uint32_t asked_max)
 {
 	struct ub_ctx *unbound = ub_ctx_create_event(loop->base);
 	if (unbound == NULL) {
 		err_set(ERR_IO, "cannot start libunbound on the event loop %s", loop->name);
 		return NULL;
 	}
-	if (!configure(unbound, options, trust_anchor_file)) {
+	if (!configure(unbound, options, trust_anchor_file, asked_max)) {
 		ub_ctx_delete(unbound);
 		return NULL;
 	}

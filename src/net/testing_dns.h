@@ -7,9 +7,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+extern const char testing_dns_silence[];
+
 struct testing_dns {
 	char server[32]; /* "127.0.0.1@port" */
-	/* The text of a TXT record, the address of an A or AAAA record, the name of a PTR record; NULL: there is none of that type; "": SERVFAIL. On the server's thread. */
+	/* The text of a TXT record, the address of an A or AAAA record, the name of a PTR record; NULL: there is none of that type; "": SERVFAIL; testing_dns_silence: no answer. On the server's thread. */
 	const char *(*answer)(void *owner, const char *name, uint16_t type);
 	void *owner;
 	_Atomic unsigned questions;

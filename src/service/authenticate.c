@@ -33,7 +33,8 @@ static void spf_ask(struct authenticate_spf *spf)
 {
 	struct spf_need need;
 	if (spf_check_next(spf->check, &need))
-		dns_question_ask(&spf->question, spf->owner->options.resolver, need.name, need.type);
+		dns_question_ask(
+			&spf->question, spf->owner->options.resolver, spf->owner->options.share, need.name, need.type);
 }
 
 static void spf_answered(struct dns_question *question, enum dns_outcome outcome, const struct dns_answer *answer)
@@ -183,7 +184,7 @@ static void ask_keys(struct authenticate *a)
 		key->token = need.token;
 		key->owner = a;
 		key->question.answered = key_answered;
-		dns_question_ask(&key->question, a->options.resolver, need.name, DNS_TYPE_TXT);
+		dns_question_ask(&key->question, a->options.resolver, a->options.share, need.name, DNS_TYPE_TXT);
 	}
 }
 
@@ -240,7 +241,7 @@ static void dmarc_ask(struct authenticate *a)
 {
 	struct dmarc_need need;
 	if (dmarc_check_next(a->dmarc, &need))
-		dns_question_ask(&a->dmarc_question, a->options.resolver, need.name, need.type);
+		dns_question_ask(&a->dmarc_question, a->options.resolver, a->options.share, need.name, need.type);
 }
 
 static void dmarc_answered(struct dns_question *question, enum dns_outcome outcome, const struct dns_answer *answer)

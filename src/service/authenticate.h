@@ -62,6 +62,7 @@ struct dkim_keys;
 struct authenticate_options {
 	struct loop *loop;
 	struct resolver *resolver;
+	struct places_key share; /* the session's */
 	struct dkim_keys *keys; /* of the loop */
 	const struct config *config; /* outlives the object */
 	const struct queue_message *envelope; /* outlives the object */

@@ -30,12 +30,13 @@ static void on_answer(void *owner, const struct resolver_answer *from)
 	arena_clear(&arena);
 }
 
-void dns_question_ask(struct dns_question *question, struct resolver *resolver, struct view name, uint16_t type)
+void dns_question_ask(struct dns_question *question, struct resolver *resolver, struct places_key share,
+	struct view name, uint16_t type)
 {
 	ASSERT(question->query == NULL);
 	char *text = view_to_cstr(name);
 	question->type = type;
-	question->query = resolver_ask(resolver, text, type, on_answer, question);
+	question->query = resolver_ask(resolver, share, text, type, on_answer, question);
 	mem_free(text);
 }
 

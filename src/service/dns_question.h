@@ -22,7 +22,8 @@ struct dns_question {
 };
 
 /* `name` as dns/message.h writes names. */
-void dns_question_ask(struct dns_question *question, struct resolver *resolver, struct view name, uint16_t type);
+void dns_question_ask(struct dns_question *question, struct resolver *resolver, struct places_key share,
+	struct view name, uint16_t type);
 static inline bool dns_question_is_open(const struct dns_question *question)
 {
 	return question->query != NULL;

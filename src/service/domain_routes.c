@@ -290,7 +290,8 @@ static void ask(struct domain_entry *e)
 	e->next_route = domain_route_new(e->domain);
 	if (t->options.sts != NULL && t->config->delivery.mta_sts)
 		e->policy_query = sts_find(t->options.sts, e->domain, policy_found, e);
-	e->query = t->options.dns->ask(t->options.resolver, name, DNS_TYPE_MX, mx_answered, e);
+	e->query = t->options.dns->ask(t->options.resolver, resolver_share_named(RESOLVER_FOR_ROUTES, e->domain), name,
+		DNS_TYPE_MX, mx_answered, e);
 }
 
 static void go_on(struct domain_routes *t)

@@ -15,8 +15,8 @@ struct domain_routes;
 
 /* How DNS is asked: resolver_ask() and resolver_cancel(), but for tests. */
 struct domain_routes_dns {
-	struct resolver_query *(*ask)(struct resolver *resolver, const char *name, uint16_t type,
-		void (*answered)(void *owner, const struct resolver_answer *answer), void *owner);
+	struct resolver_query *(*ask)(struct resolver *resolver, struct places_key share, const char *name,
+		uint16_t type, void (*answered)(void *owner, const struct resolver_answer *answer), void *owner);
 	void (*cancel)(struct resolver_query *query);
 };
 struct domain_routes_options {

@@ -34,10 +34,11 @@ struct waiter {
 };
 static struct waiter waiters[2000];
 
-static struct resolver_query *ask(struct resolver *resolver, const char *name, uint16_t type,
+static struct resolver_query *ask(struct resolver *resolver, struct places_key share, const char *name, uint16_t type,
 	void (*answered)(void *owner, const struct resolver_answer *answer), void *owner)
 {
 	assert_null(resolver);
+	assert_true(share.group == resolver_share_named(RESOLVER_FOR_ROUTES, view_from_cstr(name)).group);
 	assert_int_equal(type, DNS_TYPE_MX);
 	struct resolver_query *q = &queries[query_count++];
 	snprintf(q->name, sizeof q->name, "%s", name);

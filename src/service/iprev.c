@@ -7,6 +7,7 @@ enum { NAME_MAX_BYTES = 253 };
 
 struct iprev {
 	struct resolver *resolver;
+	struct places_key share;
 	struct net_address client;
 	void (*finished)(void *owner);
 	void *owner;
@@ -30,7 +31,7 @@ static void ask_next(struct iprev *iprev)
 	if (iprev->at == iprev->count)
 		finish(iprev, iprev->has_failed ? AUTH_IPREV_TEMPERROR : AUTH_IPREV_FAIL);
 	else
-		dns_question_ask(&iprev->question, iprev->resolver, buf_view(&iprev->names[iprev->at]),
+		dns_question_ask(&iprev->question, iprev->resolver, iprev->share, buf_view(&iprev->names[iprev->at]),
 			net_address_is_v6(&iprev->client) ? DNS_TYPE_AAAA : DNS_TYPE_A);
 }
 
@@ -91,18 +92,19 @@ static void format_reverse(const struct net_address *client, struct buf *out)
 	ASSERT(err == ERR_OK);
 }
 
-struct iprev *iprev_new(
-	struct resolver *resolver, const struct net_address *client, void (*finished)(void *owner), void *owner)
+struct iprev *iprev_new(struct resolver *resolver, struct places_key share, const struct net_address *client,
+	void (*finished)(void *owner), void *owner)
 {
 	struct iprev *iprev = mem_alloc(sizeof *iprev);
 	struct buf name = { 0 };
 	iprev->resolver = resolver;
+	iprev->share = share;
 	iprev->client = *client;
 	iprev->finished = finished;
 	iprev->owner = owner;
 	iprev->question.answered = on_names;
 	format_reverse(client, &name);
-	dns_question_ask(&iprev->question, resolver, buf_view(&name), DNS_TYPE_PTR);
+	dns_question_ask(&iprev->question, resolver, share, buf_view(&name), DNS_TYPE_PTR);
 	buf_clear(&name);
 	return iprev;
 }

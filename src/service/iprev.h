@@ -14,8 +14,8 @@
 struct iprev;
 
 /* finished() is called once, later. */
-struct iprev *iprev_new(
-	struct resolver *resolver, const struct net_address *client, void (*finished)(void *owner), void *owner);
+struct iprev *iprev_new(struct resolver *resolver, struct places_key share, const struct net_address *client,
+	void (*finished)(void *owner), void *owner);
 /* NULL is fine. */
 void iprev_free(struct iprev *iprev);
 bool iprev_is_done(const struct iprev *iprev);

@@ -64,7 +64,7 @@ static struct iprev *begin(const char *client, unsigned *count)
 {
 	struct net_address address;
 	assert_int_equal(net_address_parse(view_from_cstr(client), 25, &address), ERR_OK);
-	return iprev_new(resolver, &address, finished, count);
+	return iprev_new(resolver, resolver_share_client(&address, 1), &address, finished, count);
 }
 
 static void results(void **state)

@@ -39,7 +39,8 @@ static struct resolver_query *ask(struct remote *remote, struct view name, uint1
 {
 	char text[1024]; /* with every byte escaped */
 	snprintf(text, sizeof text, "%.*s", VIEW_ARG(name));
-	return resolver_ask(remote->dispatcher->resolver, text, type, answered, remote);
+	struct places_key share = resolver_share_named(RESOLVER_FOR_HOSTS, remote->destination->key);
+	return resolver_ask(remote->dispatcher->resolver, share, text, type, answered, remote);
 }
 
 void remote_hosts_stop(struct remote *remote)

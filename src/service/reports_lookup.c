@@ -67,7 +67,8 @@ static struct view host_of(const char *address)
 static void ask(struct reports_lookup *lookup, const char *name, uint16_t type,
 	void (*answered)(void *owner, const struct resolver_answer *answer))
 {
-	lookup->query = resolver_ask(lookup->resolver, name, type, answered, lookup);
+	struct places_key share = resolver_share_named(RESOLVER_FOR_REPORTS, view_from_cstr(lookup->domain));
+	lookup->query = resolver_ask(lookup->resolver, share, name, type, answered, lookup);
 }
 
 /* Parses an answer; false if the DNS gave none that counts. */

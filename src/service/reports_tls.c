@@ -185,8 +185,8 @@ static void next_url(struct reports_task *task)
 	if (task->at == task->targets->count)
 		end_of_urls(task);
 	else
-		task->query = resolver_ask(
-			background_resolver(task->reports->background), host, DNS_TYPE_A, host_found, task);
+		task->query = resolver_ask(background_resolver(task->reports->background),
+			resolver_share_named(RESOLVER_FOR_REPORTS, task->domain), host, DNS_TYPE_A, host_found, task);
 }
 
 static void built(struct store_job *job)

@@ -53,7 +53,8 @@ static void ask_next(struct signing_check *check, struct slot *slot)
 	slot->key = &check->keys[check->next++];
 	slot->key->found = DKIM_PUBLICATION_UNKNOWN;
 	check->open++;
-	slot->query = resolver_ask(check->resolver, slot->key->name, DNS_TYPE_TXT, answered, slot);
+	struct places_key share = resolver_share_named(RESOLVER_FOR_OURSELVES, VIEW_NONE);
+	slot->query = resolver_ask(check->resolver, share, slot->key->name, DNS_TYPE_TXT, answered, slot);
 }
 
 static void end_if_done(struct signing_check *check)

@@ -298,6 +298,7 @@ void smtp_in_accept(void *owner, int fd, const struct net_address *peer)
 	session->config = config;
 	session->point = point;
 	session->peer = *peer;
+	session->number = ++receiver->session_count;
 	session->uid = uid;
 	session->trusted = trusted;
 	buf_init(&session->account, 1024);

@@ -25,6 +25,7 @@ struct receive_loop {
 	size_t point_count;
 	struct listen_point *points;
 	struct list sessions;
+	uint64_t session_count; /* so far */
 	struct list https_sessions; /* of `listen https` */
 	/* For the verification of incoming mail; NULL until that is configured. */
 	struct resolver *resolver;

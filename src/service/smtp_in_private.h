@@ -35,6 +35,7 @@ struct smtp_in {
 	struct config *config; /* as it was when the session began */
 	const struct listen_point *point;
 	struct net_address peer;
+	uint64_t number; /* among those of its receive loop, ever */
 	uint32_t uid; /* of the local user */
 	bool trusted; /* in relay_from, or the local socket */
 	struct stream *stream;

@@ -27,11 +27,13 @@ void smtp_in_verify_begin(struct smtp_in *session)
 		return;
 	}
 	bool is_ehlo;
+	struct places_key share = resolver_share_client(&session->peer, session->number);
 	if (session->iprev == NULL)
-		session->iprev = iprev_new(resolver, &session->peer, iprev_finished, session);
+		session->iprev = iprev_new(resolver, share, &session->peer, iprev_finished, session);
 	struct authenticate_options options = {
 		.loop = session->receiver->loop,
 		.resolver = resolver,
+		.share = share,
 		.keys = session->receiver->dkim_keys,
 		.config = session->config,
 		.envelope = &session->message->envelope,

@@ -238,7 +238,8 @@ void sts_entry_check(struct sts_entry *entry)
 	if (entry->txt != NULL || entry->load != NULL)
 		return;
 	snprintf(name, sizeof name, "_mta-sts.%s", entry->domain);
-	entry->txt = resolver_ask(entry->sts->options.resolver, name, DNS_TYPE_TXT, record_answered, entry);
+	struct places_key share = resolver_share_named(RESOLVER_FOR_ROUTES, view_from_cstr(entry->domain));
+	entry->txt = resolver_ask(entry->sts->options.resolver, share, name, DNS_TYPE_TXT, record_answered, entry);
 	if (!entry->loaded)
 		sts_load_start(entry);
 }

@@ -169,8 +169,9 @@ static void start(struct sts_fetch *fetch)
 	snprintf(name, sizeof name, "mta-sts.%s", fetch->entry->domain);
 	enum err err = buf_append_format(&fetch->resolve, "%s:%u:", name, (unsigned)sts->options.port);
 	ASSERT(err == ERR_OK);
-	fetch->queries[0] = resolver_ask(sts->options.resolver, name, DNS_TYPE_A, a_answered, fetch);
-	fetch->queries[1] = resolver_ask(sts->options.resolver, name, DNS_TYPE_AAAA, aaaa_answered, fetch);
+	struct places_key share = resolver_share_named(RESOLVER_FOR_POLICIES, view_from_cstr(fetch->entry->domain));
+	fetch->queries[0] = resolver_ask(sts->options.resolver, share, name, DNS_TYPE_A, a_answered, fetch);
+	fetch->queries[1] = resolver_ask(sts->options.resolver, share, name, DNS_TYPE_AAAA, aaaa_answered, fetch);
 }
 
 static void start_next(struct sts *sts)
