@@ -49,6 +49,15 @@ enum err queue_change_all(struct admin_client *client, const char *command, cons
 /* "1,204,000" */
 struct cli_time_text queue_number(uint64_t number);
 
+/* queue_suspend.c: "site google, stream shop", as its JSON names it. */
+struct queue_suspension_text {
+	char text[1400];
+};
+struct queue_suspension_text queue_suspension_name(const json_t *suspension);
+bool queue_suspension_is_by_rule(const json_t *suspension);
+/* A line for each: "site google, stream shop: for 58 min, until …, by a shaping rule: 421 4.7.28 …" */
+void queue_print_suspensions(const json_t *list);
+
 /* queue_act.c */
 int queue_cmd_retry(int argc, char **argv);
 int queue_cmd_hold(int argc, char **argv);

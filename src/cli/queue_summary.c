@@ -61,7 +61,12 @@ static void print_groups(const json_t *result, const char *key, const char *titl
 
 static void print_report(const json_t *result)
 {
+	const json_t *suspensions = json_object_get(result, "suspensions");
 	queue_print_summary(result, clock_wall_ms());
+	if (json_array_size(suspensions) > 0) {
+		puts("\nsuspended");
+		queue_print_suspensions(suspensions);
+	}
 	if (number(result, "messages") == 0)
 		return;
 	print_ages(json_object_get(result, "ages"));

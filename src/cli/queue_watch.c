@@ -79,12 +79,13 @@ static int draw_suspensions(const json_t *list, int rows, int columns)
 	int drawn = 0;
 	for (size_t i = 0; i < json_array_size(list) && drawn < rows; i++, drawn++) {
 		const json_t *one = json_array_get(list, i), *until = json_object_get(one, "until_ms");
-		char row[600], left[64] = "until it is resumed";
+		char row[2200], left[64] = "until it is resumed";
 		if (json_is_integer(until))
 			snprintf(left, sizeof left, "for %s",
 				cli_duration(json_integer_value(until) - clock_wall_ms()).text);
-		snprintf(row, sizeof row, "suspended %s: %s %s %s", left, cli_text(json_object_get(one, "kind")),
-			cli_text(json_object_get(one, "name")), cli_text(json_object_get(one, "reason")));
+		snprintf(row, sizeof row, "suspended %s: %s %s%s", left, queue_suspension_name(one).text,
+			queue_suspension_is_by_rule(one) ? "by a shaping rule: " : "",
+			cli_text(json_object_get(one, "reason")));
 		put_row(row, columns);
 	}
 	return drawn;

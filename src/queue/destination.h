@@ -122,6 +122,8 @@ void destination_sent(struct destination *destination, int64_t now_ms);
 void destination_unsent(struct destination_table *table, struct destination *destination, int64_t now_ms);
 /* Something else than its limiters says no until then. */
 void destination_hold_until(struct destination_table *table, struct destination *destination, int64_t until_ms);
+/* The limiter's mind was changed (it was resumed): those that wait for it may ask at once. */
+void destination_ask_again(struct destination_table *table, struct limiter *limiter);
 /* The limiter that suspends it now; NULL: none. */
 const struct limiter *destination_suspended(const struct destination *destination, int64_t now_ms);
 /* The limiter for one of whose connections it waits; NULL: none. */

@@ -189,6 +189,17 @@ void destination_hold_until(struct destination_table *table, struct destination 
 	hold(table, destination, DESTINATION_HELD_TO_CONNECT, NULL, until_ms);
 }
 
+void destination_ask_again(struct destination_table *table, struct limiter *limiter)
+{
+	struct destination_gate *gate = limiter->gate;
+	if (gate == NULL)
+		return;
+	for (size_t i = 0; i <= DESTINATION_HELD_TO_SEND; i++)
+		gate->queues[i].again_ms = 0;
+	if (!nobody_waits(gate))
+		table->next_gate_ms = 0;
+}
+
 const struct limiter *destination_suspended(const struct destination *destination, int64_t now_ms)
 {
 	for (size_t i = 0; i < destination->gate_count; i++)

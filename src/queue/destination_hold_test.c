@@ -150,6 +150,34 @@ static void held_by_several(void **state)
 	destination_closed(table, d);
 }
 
+/* Who waits for a suspension to end is let go when it is lifted. */
+static void resumed_before_its_time(void **state)
+{
+	(void)state;
+	struct limiter *site = limiter_get(limiters, VIEW("site/x@"), &(struct limiter_limits){ 0 });
+	struct destination *d = get("mx/a", 5), *e = get("mx/b", 5);
+	struct list deliveries[2];
+	destination_set_limiters(table, d, 1, &site);
+	destination_set_limiters(table, e, 1, &site);
+	destination_add(table, d, &deliveries[0], 0);
+	destination_add(table, e, &deliveries[1], 0);
+	limiter_suspend(site, 3600000, VIEW("why"));
+	assert_false(destination_may_open(table, d, 0));
+	assert_false(destination_may_open(table, e, 0));
+	assert_int_equal(wake(10), 3600000);
+	limiter_resume(site);
+	destination_ask_again(table, site);
+	assert_true(wake(10) == INT64_MAX);
+	assert_ptr_equal(next(), d);
+	assert_ptr_equal(next(), e);
+	assert_true(destination_may_open(table, d, 10) && destination_may_open(table, e, 10));
+	destination_ask_again(table, site); /* nobody waits */
+	destination_ask_again(table, limiter_get(limiters, VIEW("site/y@"), &(struct limiter_limits){ 0 }));
+	assert_true(wake(10) == INT64_MAX);
+	(void)destination_take(table, d);
+	(void)destination_take(table, e);
+}
+
 /* A rate's time is kept though another, who wants a connection, is told to wait until one closes. */
 static void rate_beside_connections(void **state)
 {
@@ -292,6 +320,7 @@ int main(void)
 		WITH_LIMITERS(held_to_connect),
 		WITH_LIMITERS(held_to_send),
 		WITH_LIMITERS(held_by_several),
+		WITH_LIMITERS(resumed_before_its_time),
 		WITH_LIMITERS(rate_beside_connections),
 		WITH_LIMITERS(limits_are_set_anew),
 		cmocka_unit_test_setup_teardown(held_for_a_time, setup, teardown),

@@ -38,6 +38,7 @@ struct limiter {
 	char reason[240]; /* why it is suspended or slow */
 	uint32_t slow_percent; /* 0: at full speed */
 	int64_t slow_until_ms;
+	void *suspended_by; /* the owner's: what he knows of its suspension; NULL: nothing */
 	void *gate; /* private to destinations: those that wait for it */
 	uint32_t slow_connections; /* private: while slow, of one without a limit: a share of what was open then */
 };

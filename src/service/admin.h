@@ -26,10 +26,13 @@
  *   queue.summary                  FILTER, top?, recipients_max?
  *                                  → {"messages", "recipients", "deferred", "held", "suspended", "returning", "bytes", "oldest_ms", "complete",
  *                                     "ages": [{"below_ms" or null, "recipients"}],
- *                                     "domains" | "sites" | "streams" | "replies": {"exact", "groups": [{"name", "recipients"}]}}
- *   queue.suspend                  site | domain | smarthost | stream, for_ms?, reason?  → suspension
- *   queue.resume                   site | domain | smarthost | stream  → {"kind", "name", "was_suspended"}
- *   queue.suspensions                                      → {"suspensions": [{"kind", "name", "until_ms" or null, "reason"}]}
+ *                                     "domains" | "sites" | "streams" | "replies": {"exact", "groups": [{"name", "recipients"}]},
+ *                                     "suspensions": [suspension]}      (the last two lines with `top` only)
+ *   queue.suspend                  site | domain | smarthost | stream | site and stream, for_ms?, reason?  → suspension
+ *   queue.resume                   the same                → {"kind", "name", "stream"?, "was_suspended", "lifted": [suspension],
+ *                                     "remaining": [suspension]}        (what still keeps back all or some of it)
+ *   queue.suspensions                                      → {"suspensions": [suspension]}
+ *                                     suspension: {"kind", "name", "stream"?, "source": "operator" or "rule", "until_ms" or null, "reason"}
  *   queue.live                                             → queue.suspensions', with {"at_ms", "accepted", "delivered", "deferred", "failed" (recipients
  *                                     since start), "active_messages", "active_recipients", "connections", "destination_count", "destinations":
  *                                     [{"name", "waiting", "connections", "connections_max", "blocked_ms", "reason"}]}   (running server only)
@@ -84,6 +87,7 @@ struct admin_effects {
 	bool reports_wanted; /* those of the days up to reports_day (since 1970, UTC) are to be sent now */
 	int64_t reports_day;
 	bool queue_changed; /* rows of the queue, or what is suspended: the dispatcher is to look again */
+	bool suspensions_changed; /* what is suspended: whoever asked is answered when that is in force */
 	const char *event; /* for the trace of these messages; NULL: none */
 	struct buf event_fields;
 	size_t message_count;

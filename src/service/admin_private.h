@@ -57,6 +57,8 @@ extern const size_t admin_stream_command_count;
 		{ "suspended", ADMIN_BOOL, false }, { "suspended_by", ADMIN_TEXT, false }
 /* clang-format on */
 struct queue_filter admin_filter(const struct admin_call *call);
+/* The result's "suspensions": all that is in force. */
+enum err admin_add_suspensions(struct admin_call *call) MUST_CHECK;
 bool admin_filter_is_empty(const struct queue_filter *filter);
 enum err admin_parse_id(struct view text, uint64_t *ret) MUST_CHECK;
 json_t *admin_json_id(uint64_t id);

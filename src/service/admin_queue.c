@@ -314,6 +314,8 @@ static enum err queue_summary(struct admin_call *call)
 		err = queue_tally_read(tally, call->db, bite, &more);
 	if (err == ERR_OK && top > 0)
 		err = add_groups(call, tally, top < TOP_MAX ? (size_t)top : TOP_MAX);
+	if (err == ERR_OK && top > 0)
+		err = admin_add_suspensions(call);
 	if (err == ERR_OK) {
 		add_totals(call->result, sum);
 		add_ages(call->result, sum);

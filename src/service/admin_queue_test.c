@@ -5,6 +5,7 @@
 #include "config/config.h"
 #include "queue/id.h"
 #include "store/store_contract.h"
+#include "store/suspension_store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -221,6 +222,13 @@ static const struct {
 	{ "queue.suspend", "\"site\":\"google\",\"reason\":\"a\\nb\"", "the reason must be one line of text" },
 	{ "queue.suspend", "\"site\":\"google\",\"for_ms\":9223372036854775807",
 		"that time is too long: leave it out to suspend until it is resumed" },
+	{ "queue.suspend", "\"site\":\"google\",\"stream\":\"shopp\"", "the configuration has no stream 'shopp'" },
+	{ "queue.suspend", "\"site\":\"google\",\"stream\":\"shop\",\"domain\":\"b.example\"",
+		"say one of: a site, a domain, a smart host, a stream" },
+	{ "queue.suspend", "\"site\":\"google@shop\"",
+		"no site has an '@' in its name: for the mail of one stream to a site, give both their names" },
+	{ "queue.resume", "\"site\":\"google@shop\"",
+		"no site has an '@' in its name: for the mail of one stream to a site, give both their names" },
 	{ "queue.resume", "", "say one of: a site, a domain, a smart host, a stream" },
 };
 
@@ -233,20 +241,67 @@ static void test_suspend(void **state)
 	}
 	expect_result("queue.suspensions", "", "{\"suspensions\":[]}");
 	expect_result("queue.suspend", "\"domain\":\"B\\u00fccher.Example\",\"reason\":\"moving\"",
-		"{\"kind\":\"domain\",\"name\":\"xn--bcher-kva.example\",\"reason\":\"moving\",\"until_ms\":null}");
-	assert_true(effects.queue_changed);
+		"{\"kind\":\"domain\",\"name\":\"xn--bcher-kva.example\",\"reason\":\"moving\",\"source\":\"operator\","
+		"\"until_ms\":null}");
+	assert_true(effects.queue_changed && effects.suspensions_changed);
 	expect_result("queue.suspend", "\"stream\":\"Shop\",\"for_ms\":1000",
-		"{\"kind\":\"stream\",\"name\":\"Shop\",\"reason\":\"\",\"until_ms\":1700000001000}");
+		"{\"kind\":\"stream\",\"name\":\"Shop\",\"reason\":\"\",\"source\":\"operator\",\"until_ms\":"
+		"1700000001000}");
 	expect_result("queue.suspensions", "",
 		"{\"suspensions\":[{\"kind\":\"domain\",\"name\":\"xn--bcher-kva.example\",\"reason\":\"moving\","
-		"\"until_ms\":null},"
-		"{\"kind\":\"stream\",\"name\":\"shop\",\"reason\":\"\",\"until_ms\":1700000001000}]}");
+		"\"source\":\"operator\",\"until_ms\":null},"
+		"{\"kind\":\"stream\",\"name\":\"shop\",\"reason\":\"\",\"source\":\"operator\",\"until_ms\":"
+		"1700000001000}]}");
 	expect_result("queue.resume", "\"stream\":\"shop\"",
-		"{\"kind\":\"stream\",\"name\":\"shop\",\"was_suspended\":true}");
-	assert_true(effects.queue_changed);
+		"{\"kind\":\"stream\",\"lifted\":[{\"kind\":\"stream\",\"name\":\"shop\",\"reason\":\"\","
+		"\"source\":\"operator\",\"until_ms\":1700000001000}],\"name\":\"shop\",\"remaining\":[],"
+		"\"was_suspended\":true}");
+	assert_true(effects.queue_changed && effects.suspensions_changed);
 	expect_result("queue.resume", "\"stream\":\"shop\"",
-		"{\"kind\":\"stream\",\"name\":\"shop\",\"was_suspended\":false}");
-	assert_false(effects.queue_changed);
+		"{\"kind\":\"stream\",\"lifted\":[],\"name\":\"shop\",\"remaining\":[],\"was_suspended\":false}");
+	assert_false(effects.queue_changed || effects.suspensions_changed);
+}
+
+static void set_rule(const char *site, const char *stream, const char *reply)
+{
+	struct suspension suspension = { .source = SUSPENSION_BY_RULE,
+		.kind = SUSPENSION_SITE,
+		.name = view_from_cstr(site),
+		.stream = view_from_cstr(stream),
+		.until_ms = NOW_MS + 1000,
+		.reason = view_from_cstr(reply) };
+	assert_int_equal(suspension_store_set(store.db, &suspension), ERR_OK);
+}
+
+#define RULE_OF_SHOP                                                                                                   \
+	"{\"kind\":\"site\",\"name\":\"google\",\"reason\":\"421 4.7.28 b\",\"source\":\"rule\",\"stream\":\"shop\","  \
+	"\"until_ms\":1700000001000}"
+#define RULE_OF_NONE                                                                                                   \
+	"{\"kind\":\"site\",\"name\":\"google\",\"reason\":\"421 4.7.28 "                                              \
+	"a\",\"source\":\"rule\",\"until_ms\":1700000001000}"
+#define OPERATORS "{\"kind\":\"site\",\"name\":\"google\",\"reason\":\"\",\"source\":\"operator\",\"until_ms\":null}"
+
+/* What rules suspended is listed and lifted beside what operators did, and an answer tells what was and what still is. */
+static void test_suspended_by_rules(void **state)
+{
+	(void)state;
+	set_rule("google", "", "421 4.7.28 a");
+	set_rule("google", "shop", "421 4.7.28 b");
+	must("queue.suspend", "\"site\":\"google\"");
+	expect_result("queue.suspensions", "", "{\"suspensions\":[" OPERATORS "," RULE_OF_NONE "," RULE_OF_SHOP "]}");
+	assert_int_equal(queue_store_note_site(store.db, VIEW("gmail.example"), VIEW("google")), ERR_OK);
+	expect_result("queue.resume", "\"domain\":\"gmail.example\"",
+		"{\"kind\":\"domain\",\"lifted\":[],\"name\":\"gmail.example\",\"remaining\":[" OPERATORS
+		"," RULE_OF_NONE "," RULE_OF_SHOP "],\"was_suspended\":false}");
+	must("queue.suspend", "\"site\":\"google\",\"stream\":\"shop\",\"for_ms\":1000,\"reason\":\"why\"");
+	expect_result("queue.resume", "\"site\":\"Google\",\"stream\":\"shop\"",
+		"{\"kind\":\"site\",\"lifted\":[{\"kind\":\"site\",\"name\":\"google\",\"reason\":\"why\",\"source\":"
+		"\"operator\",\"stream\":\"shop\",\"until_ms\":1700000001000}," RULE_OF_SHOP
+		"],\"name\":\"Google\",\"remaining\":[" OPERATORS "],\"stream\":\"shop\",\"was_suspended\":true}");
+	expect_result("queue.resume", "\"site\":\"google\"",
+		"{\"kind\":\"site\",\"lifted\":[" OPERATORS "," RULE_OF_NONE
+		"],\"name\":\"google\",\"remaining\":[],\"was_suspended\":true}");
+	expect_result("queue.suspensions", "", "{\"suspensions\":[]}");
 }
 
 static void test_summary(void **state)
@@ -285,6 +340,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rebind, open_store, close_store),
 		cmocka_unit_test_setup_teardown(test_find_and_act, open_store, close_store),
 		cmocka_unit_test_setup_teardown(test_suspend, open_store, close_store),
+		cmocka_unit_test_setup_teardown(test_suspended_by_rules, open_store, close_store),
 		cmocka_unit_test_setup_teardown(test_summary, open_store, close_store),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -40,6 +40,7 @@ struct control_session {
 struct control_job {
 	struct store_job job; /* first */
 	struct store_job domains_job;
+	struct dispatcher_follow follow;
 	struct list link; /* in control->jobs */
 	struct control *control; /* NULL: it was stopped meanwhile */
 	struct control_session *session; /* NULL: the client went away; what it asked for is done all the same */
@@ -156,6 +157,11 @@ static void add_event(void *owner, const struct store_event *event)
 	store_event_add(server->store, event);
 }
 
+static void suspensions_followed(struct dispatcher_follow *follow)
+{
+	job_end(LIST_ENTRY(follow, struct control_job, follow));
+}
+
 /* The change is durable; the running server follows it before the client hears of it. */
 static void request_done(struct store_job *store_job)
 {
@@ -169,6 +175,11 @@ static void request_done(struct store_job *store_job)
 		admin_effects_events(&job->effects, clock_wall_ms(), add_event, server);
 		if (job->effects.reports_wanted)
 			reports_send_now(server, job->effects.reports_day);
+		if (job->effects.suspensions_changed && job->control != NULL) {
+			dispatcher_follow_suspensions(
+				server->dispatcher, server->main_loop, &job->follow, suspensions_followed);
+			return;
+		}
 		if (job->effects.directory_changed || job->effects.dkim_changed) {
 			job->domains_job.run = load_domains;
 			job->domains_job.done = domains_loaded;

@@ -148,9 +148,9 @@ void dispatcher_forget_waiting(struct dispatcher *dispatcher)
 		delivery_drop(LIST_ENTRY(link, struct delivery, link));
 }
 
-/* What is suspended is known. */
-static void reload_suspended(struct dispatcher *d)
+void dispatcher_read_queue_again(struct dispatcher *dispatcher)
 {
+	struct dispatcher *d = dispatcher;
 	dispatcher_forget_waiting(d);
 	destination_forget_left(d->destinations);
 	/* "Retry now" means now, also where the last tries found nobody. */
@@ -164,7 +164,7 @@ static void reload_queue(struct loop_task *task)
 	struct dispatcher *d = LIST_ENTRY(task, struct dispatcher, reload_task);
 	atomic_store(&d->reload_posted, false);
 	if (!d->stopping)
-		dispatcher_read_suspensions(d, reload_suspended);
+		dispatcher_reload_suspensions(d);
 }
 
 void dispatcher_reload_queue(struct dispatcher *dispatcher)
@@ -268,6 +268,8 @@ struct dispatcher *dispatcher_new(struct server *server)
 	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;
 	d->destinations = destination_table_new();
 	d->limiters = limiter_table_new();
+	d->suspensions = dispatcher_suspensions_new();
+	d->shaped = dispatcher_shaped_new();
 	d->stop_task.run = begin_stop;
 	d->reload_task.run = reload_queue;
 	d->config_task.run = reload_config;
@@ -384,6 +386,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 		loop_free(d->loop);
 	}
 	destination_table_free(d->destinations);
+	dispatcher_shaped_free(d->shaped);
 	limiter_table_free(d->limiters);
 	tls_context_unref(d->tls_may);
 	tls_context_unref(d->tls_verify);

@@ -27,6 +27,18 @@ void dispatcher_free(struct dispatcher *dispatcher); /* NULL is fine */
 void dispatcher_take(struct dispatcher *dispatcher, struct message *message);
 /* An operator changed rows of the queue: what waits in memory is forgotten and read again. Any thread. */
 void dispatcher_reload_queue(struct dispatcher *dispatcher);
+/* What is suspended has changed in the store. done() is called on the loop that asked, never from inside this call, when that is in force: nothing more
+ * is begun that is suspended now, and whatever was put off by a suspension that was lifted can be found on disk. `follow` is the caller's and
+ * must live until then; the server must not end before (server_job_started()). */
+struct dispatcher_follow {
+	struct loop_task task; /* private, as are the next three */
+	struct list link;
+	struct dispatcher *dispatcher;
+	struct loop *loop;
+	void (*done)(struct dispatcher_follow *follow);
+};
+void dispatcher_follow_suspensions(struct dispatcher *dispatcher, struct loop *loop, struct dispatcher_follow *follow,
+	void (*done)(struct dispatcher_follow *follow));
 /* New settings are in force. Any thread. */
 void dispatcher_reload_config(struct dispatcher *dispatcher);
 

@@ -79,8 +79,7 @@ static void place_at(struct delivery *delivery, struct view key, uint32_t limit)
 		delivery->untried = true;
 		delivery_defer_until(delivery, view_from_cstr(destination->reason), destination->blocked_until_ms);
 	} else if ((suspended = destination_suspended(destination, now_ms)) != NULL) {
-		delivery->untried = true;
-		delivery_defer_until(delivery, view_from_cstr(suspended->reason), suspended->suspended_until_ms);
+		delivery_defer_shaped(delivery, suspended);
 		(void)destination_release(d->destinations, destination);
 	} else if (destination->waiting_count > dispatcher_room(d)) {
 		delivery_leave(delivery);
@@ -133,10 +132,26 @@ static void place_by_hosts(struct delivery *delivery, const struct domain_route 
 	place_at_named(delivery, "", route->destination, connections_max(delivery));
 }
 
+/* An operator lets all mail to the site wait, or that of this stream. */
+static bool site_is_suspended(struct delivery *delivery)
+{
+	struct suspension wanted = { .kind = SUSPENSION_SITE, .name = delivery->route->site };
+	if (delivery_is_suspended(delivery, &wanted))
+		return true;
+	wanted.stream = delivery->way.stream;
+	return wanted.stream.len > 0 && delivery_is_suspended(delivery, &wanted);
+}
+
+static bool smarthost_is_suspended(struct delivery *delivery)
+{
+	struct suspension wanted = { .kind = SUSPENSION_SMARTHOST, .name = delivery->way.smarthost };
+	return delivery_is_suspended(delivery, &wanted);
+}
+
 static void place_by_route(struct delivery *delivery, struct domain_route *route)
 {
 	delivery->route = domain_route_ref(route);
-	if (delivery_is_suspended(delivery, SUSPENSION_SITE, route->site))
+	if (site_is_suspended(delivery))
 		return;
 	if (route->hosts.result == MX_HOSTS) {
 		place_by_hosts(delivery, route);
@@ -162,7 +177,7 @@ void dispatcher_place(struct delivery *delivery)
 		return;
 	}
 	if (delivery->way.smarthost.len > 0) {
-		if (!delivery_is_suspended(delivery, SUSPENSION_SMARTHOST, delivery->way.smarthost))
+		if (!smarthost_is_suspended(delivery))
 			place_at_smarthost(delivery);
 		return;
 	}

@@ -90,7 +90,8 @@ struct dispatcher {
 	uint64_t active_messages, active_recipients;
 	uint32_t connections;
 	struct list remotes;
-	struct dispatcher_suspensions *suspensions; /* NULL: none are known */
+	struct dispatcher_suspensions *suspensions;
+	struct dispatcher_shaped *shaped;
 
 	struct queue_position cursor; /* what is due up to here was read */
 	int64_t rewind_ms; /* while a reading is under way: rows of this due time may have come too late for it; INT64_MAX: none */
@@ -151,17 +152,36 @@ void dispatcher_note_finished(struct dispatcher *dispatcher, uint64_t message_id
 void dispatcher_load_soon(struct dispatcher *dispatcher);
 void dispatcher_load_now(void *dispatcher);
 
-/* dispatcher_suspend.c: reads what is suspended before anything is delivered; and again, then() being called when that is in force. */
+/* dispatcher_suspend.c: reads what is suspended before anything is delivered; and again, dispatcher_read_queue_again() being called when that is in
+ * force. */
+struct dispatcher_suspensions *dispatcher_suspensions_new(void);
 enum err dispatcher_begin_suspensions(struct dispatcher *dispatcher) MUST_CHECK;
-void dispatcher_read_suspensions(struct dispatcher *dispatcher, void (*then)(struct dispatcher *dispatcher));
+void dispatcher_reload_suspensions(struct dispatcher *dispatcher);
 void dispatcher_suspensions_free(struct dispatcher_suspensions *suspensions); /* NULL is fine */
-/* The suspension in force for this name; NULL: none. Borrowed until the loop goes on. */
+/* The suspension in force with that source, kind, name and stream; NULL: none. Borrowed until the loop goes on. */
 const struct suspension *dispatcher_find_suspension(
-	const struct dispatcher *dispatcher, enum suspension_kind kind, struct view name);
+	const struct dispatcher *dispatcher, const struct suspension *wanted);
 /* Puts a delivery off until the suspension ends; it is gone then. */
 void delivery_suspend(struct delivery *delivery, const struct suspension *suspension);
 /* The two together: whether it was. */
-bool delivery_is_suspended(struct delivery *delivery, enum suspension_kind kind, struct view name);
+bool delivery_is_suspended(struct delivery *delivery, const struct suspension *wanted);
+/* dispatcher.c: what waits in memory is forgotten, and read from disk again. */
+void dispatcher_read_queue_again(struct dispatcher *dispatcher);
+
+/* dispatcher_shaped.c: what shaping rules suspended. The limiter is that of the site and the stream; the site's reply is the reason. */
+struct dispatcher_shaped *dispatcher_shaped_new(void);
+void dispatcher_shaped_free(struct dispatcher_shaped *shaped); /* before the limiters; NULL is fine */
+void dispatcher_shaped_suspend(struct dispatcher *dispatcher, struct limiter *limiter, struct view site,
+	struct view stream, struct view reply, int64_t for_ms);
+/* One that is in the store, from before this process. */
+void dispatcher_shaped_restore(struct dispatcher *dispatcher, const struct suspension *suspension);
+/* What is suspended is being read from the store; was read: those that are not there any more were lifted by an operator. */
+void dispatcher_shaped_reading_begins(struct dispatcher *dispatcher);
+void dispatcher_shaped_lift(struct dispatcher *dispatcher);
+/* Now and then, before limiters that nobody needs are freed: forgets what ended. */
+void dispatcher_shaped_tidy(struct dispatcher *dispatcher);
+/* Puts a delivery off that a limiter suspended by a rule keeps back; it is gone then. */
+void delivery_defer_shaped(struct delivery *delivery, const struct limiter *limiter);
 
 /* LIFE 8/10, dispatcher_route.c: splits these recipients of a message into deliveries and queues them at their destinations. */
 void dispatcher_route(struct dispatcher *dispatcher, struct message *message, size_t count,

@@ -132,6 +132,7 @@ static void end_slowest(void *owner)
 static void tidy(void *owner)
 {
 	struct dispatcher *d = owner;
+	dispatcher_shaped_tidy(d);
 	limiter_table_tidy(d->limiters, loop_now_ms(d->loop));
 	loop_timer_set(&d->tidy_timer, loop_now_ms(d->loop) + TIDY_MS);
 }

@@ -112,9 +112,11 @@ static struct view smarthost_for(struct routing *routing, const struct queue_rec
 static bool is_suspended(struct routing *routing, struct queue_recipient *recipient, struct view ascii_domain)
 {
 	struct dispatcher *d = routing->dispatcher;
-	const struct suspension *found = dispatcher_find_suspension(d, SUSPENSION_STREAM, recipient->stream);
+	struct suspension stream = { .kind = SUSPENSION_STREAM, .name = recipient->stream };
+	struct suspension domain = { .kind = SUSPENSION_DOMAIN, .name = ascii_domain };
+	const struct suspension *found = dispatcher_find_suspension(d, &stream);
 	if (found == NULL)
-		found = dispatcher_find_suspension(d, SUSPENSION_DOMAIN, ascii_domain);
+		found = dispatcher_find_suspension(d, &domain);
 	if (found == NULL)
 		return false;
 	struct delivery *delivery = delivery_new(d, routing->message, &no_way);

@@ -133,9 +133,7 @@ static void leave_suspended(void *owner, struct destination *destination)
 	if (!destination_is_under(destination, s->limiter))
 		return;
 	while ((link = destination_take(s->dispatcher->destinations, destination)) != NULL) {
-		struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
-		delivery->untried = true;
-		delivery_defer_until(delivery, view_from_cstr(s->limiter->reason), s->limiter->suspended_until_ms);
+		delivery_defer_shaped(LIST_ENTRY(link, struct delivery, link), s->limiter);
 	}
 }
 
@@ -173,17 +171,14 @@ static void slow_down(struct remote *remote, const struct shaping_action *action
 static void suspend(struct remote *remote, const struct shaping_action *action, const char *reply)
 {
 	struct dispatcher *d = remote->dispatcher;
-	struct limiter *limiter = site_limiter(remote, remote->delivery);
-	struct buf reason = { 0 };
+	const struct delivery *delivery = remote->delivery;
+	struct limiter *limiter = site_limiter(remote, delivery);
 	if (limiter == NULL)
 		return;
 	if (limiter->suspended_until_ms <= loop_now_ms(d->loop))
-		log_shaped("site-suspended", remote->delivery, action, reply);
-	enum err err = buf_append_format(&reason, "451 4.7.0 Site %.*s is suspended for a while, since it said: %s",
-		VIEW_ARG(view_sub(remote->delivery->route->site, 0, 60)), reply);
-	ASSERT(err == ERR_OK);
-	limiter_suspend(limiter, loop_now_ms(d->loop) + action->for_ms, buf_view(&reason));
-	buf_clear(&reason);
+		log_shaped("site-suspended", delivery, action, reply);
+	dispatcher_shaped_suspend(
+		d, limiter, delivery->route->site, delivery->way.stream, view_from_cstr(reply), action->for_ms);
 	destination_each(d->destinations, leave_suspended, &(struct suspended){ d, limiter });
 }
 

@@ -107,6 +107,9 @@ enum err queue_store_settle(struct db *db, uint64_t message_id, size_t count, co
  * lower case; nothing is written when it is known already. */
 enum err queue_store_note_site(struct db *db, struct view domain, struct view site) MUST_CHECK;
 
+/* The site noted for a domain; nothing is appended where none is. */
+enum err queue_store_site_of(struct db *db, struct view domain, struct buf *out) MUST_CHECK;
+
 /* One recipient becomes others (an alias took its mailbox's place): its row goes and theirs, at least one, come. They take over its state, stream,
  * smart host, priority, deliver_by_ms, flags and hold; their indexes follow the message's last and are at least `first_index`. What stands in
  * `recipients` for all these is not looked at, and of `message` only id and size_bytes are. Nothing happens when the row is gone. */

@@ -21,8 +21,6 @@ enum err queue_store_delete_settled(struct db *db, uint64_t message_id, char ret
 /* Views are borrowed from the statement; `at` is the first of the envelope's columns. */
 struct queue_recipient queue_store_read_recipient(struct db_statement *statement);
 struct queue_message queue_store_read_envelope(struct db_statement *statement, uint64_t id, int at);
-/* The site noted for a domain; nothing is appended where none is. */
-enum err queue_store_site_of(struct db *db, struct view domain, struct buf *out) MUST_CHECK;
 
 /* A look through the queue with a filter (queue_store_scan.c). */
 struct queue_scan_site;

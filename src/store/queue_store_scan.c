@@ -95,24 +95,15 @@ static enum err domain_is_of_site(struct queue_scan *scan, struct view domain, b
 	return ERR_OK;
 }
 
-/* The reply is suspension_reply()'s: what is suspended, then the end or " (reason)". */
-static bool is_suspended_by(struct view reply, struct view what)
-{
-	if (!view_starts_with(reply, VIEW(SUSPENSION_REPLY ": ")))
-		return false;
-	struct view rest = view_from(reply, VIEW(SUSPENSION_REPLY ": ").len);
-	return view_starts_with_nocase(rest, what) && (rest.len == what.len || rest.ptr[what.len] == ' ');
-}
-
 static bool simple_parts_match(const struct queue_filter *f, const struct queue_recipient *r)
 {
 	if (f->only_held && r->state != QUEUE_HELD)
 		return false;
 	if (f->only_deferred && (r->state != QUEUE_READY || r->attempts == 0))
 		return false;
-	if (f->only_suspended && !view_starts_with(r->last_reply, VIEW(SUSPENSION_REPLY)))
+	if (f->only_suspended && !suspension_is_reply(r->last_reply))
 		return false;
-	if (f->suspended_by.len > 0 && !is_suspended_by(r->last_reply, f->suspended_by))
+	if (f->suspended_by.len > 0 && !suspension_reply_names(r->last_reply, f->suspended_by))
 		return false;
 	if (f->stream.len > 0 && !view_eq_nocase(r->stream, f->stream))
 		return false;

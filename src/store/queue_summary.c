@@ -302,7 +302,7 @@ static void count_recipient(struct queue_tally *tally, uint64_t id, const struct
 	sum->recipients++;
 	sum->held += held;
 	sum->deferred += !held && r->attempts > 0;
-	sum->suspended += !held && view_starts_with(r->last_reply, VIEW(SUSPENSION_REPLY));
+	sum->suspended += !held && suspension_is_reply(r->last_reply);
 	sum->returning += !held && (r->flags & QUEUE_RETURN) != 0;
 	count_in_lower_case(&tally->groups[QUEUE_BY_DOMAIN], queue_scan_domain(r->address));
 	if (r->stream.len > 0)

@@ -5,7 +5,8 @@
  * Migration 2: what a recipient's way through the queue depends on, and what an operator suspended.
  * recipient.stream and the columns after it are on the recipient, not the message: a column behind the content would be read through all of the
  * content's overflow pages.
- * suspension: kind is "domain", "site", "smarthost" or "stream"; until_ms 0: until resumed.
+ * suspension: source is "operator" or "rule" (of shaping), kind is "domain", "site", "smarthost" or "stream"; stream belongs to a site; until_ms 0: until
+ * resumed.
  * domain_site: the site that mail for a domain went to when it was last deferred: a row per domain instead of a column per recipient.
  */
 #define MAIN_2(BYTES, KEY, SERIAL, CLUSTERED)                                                                          \
@@ -15,11 +16,13 @@
 	"ALTER TABLE recipient ADD COLUMN deliver_by_ms BIGINT NOT NULL DEFAULT 0;"                                    \
 	"ALTER TABLE recipient ADD COLUMN flags INTEGER NOT NULL DEFAULT 0;"                                           \
 	"CREATE TABLE suspension ("                                                                                    \
+	" source TEXT NOT NULL,"                                                                                       \
 	" kind TEXT NOT NULL,"                                                                                         \
 	" name TEXT NOT NULL,"                                                                                         \
+	" stream TEXT NOT NULL,"                                                                                       \
 	" until_ms BIGINT NOT NULL,"                                                                                   \
 	" reason TEXT NOT NULL,"                                                                                       \
-	" PRIMARY KEY (kind, name))" CLUSTERED ";"                                                                     \
+	" PRIMARY KEY (source, kind, name, stream))" CLUSTERED ";"                                                     \
 	"CREATE TABLE domain_site ("                                                                                   \
 	" domain TEXT NOT NULL PRIMARY KEY,"                                                                           \
 	" site TEXT NOT NULL)" CLUSTERED ";"
