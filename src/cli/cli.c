@@ -1,18 +1,25 @@
 #include "cli/cli.h"
 
 #include "base/mem.h"
+#include "cli/terminal.h"
 
 #include <stdarg.h>
 #include <string.h>
 
+#define SENTENCE_MAX_BYTES 4096u
+
 void cli_error(const char *format, ...)
 {
+	char sentence[SENTENCE_MAX_BYTES];
 	va_list args;
 	va_start(args, format);
-	fputs("postrider: ", stderr);
-	vfprintf(stderr, format, args);
-	fputc('\n', stderr);
+	int n = vsnprintf(sentence, sizeof sentence, format, args);
 	va_end(args);
+	if (n < 0)
+		return;
+	/* Servers' words are in some of them. */
+	terminal_clean(sentence, strlen(sentence));
+	fprintf(stderr, "postrider: %s\n", sentence);
 }
 
 int cli_exit_code(enum err err)
@@ -172,15 +179,11 @@ const char *cli_text(const json_t *value)
 	static unsigned next;
 	char *text = ring[next++ % 4];
 	const char *from = json_string_value(value);
-	size_t len = 0;
-	for (; from != NULL && *from != '\0' && len < sizeof ring[0] - 1; from++) {
-		uint8_t c = (uint8_t)*from;
-		text[len++] = c == '\t' ? ' ' : c < 0x20 || c == 0x7f ? '?' : (char)c;
-	}
-	/* UTF-8 was checked by the JSON reader; U+0080–U+009F are controls to some terminals. */
-	for (size_t i = 0; i + 1 < len; i++)
-		if ((uint8_t)text[i] == 0xc2 && (uint8_t)text[i + 1] < 0xa0)
-			text[i] = text[i + 1] = '?';
+	size_t len = from != NULL ? strlen(from) : 0;
+	len = len < sizeof ring[0] ? len : sizeof ring[0] - 1;
+	if (len > 0)
+		memcpy(text, from, len);
+	terminal_clean(text, len);
 	text[len] = '\0';
 	return text;
 }

@@ -45,6 +45,10 @@ static void check_certificate(const struct config *config, struct findings *find
 		return;
 	}
 	tls_context_unref(tls);
+	struct stat st;
+	if (stat(config->tls_key, &st) == 0 && (st.st_mode & (S_IROTH | S_IWOTH)) != 0)
+		add(findings->warnings, "others may read the private key %s: chmod o= %s", config->tls_key,
+			config->tls_key);
 	if (certificate_read(config->tls_certificate, config->hostname, &facts) != ERR_OK) {
 		add(findings->errors, "%s", err_detail());
 		return;

@@ -13,8 +13,7 @@
 
 static const char *text(const json_t *object, const char *key)
 {
-	const char *value = json_string_value(json_object_get(object, key));
-	return value != NULL ? value : "";
+	return cli_text(json_object_get(object, key));
 }
 
 static bool is_text(const json_t *object, const char *key, const char *want)
@@ -73,15 +72,17 @@ static enum err append_file(const char *path, json_t *private_keys)
 	return err;
 }
 
+static bool is_algorithm(const char *name)
+{
+	return strcmp(name, "both") == 0 || strcmp(name, "rsa") == 0 || strcmp(name, "ed25519") == 0;
+}
+
 static enum err append_algorithms(const char *algorithm, json_t *private_keys)
 {
-	bool both = strcmp(algorithm, "both") == 0;
-	if (!both && strcmp(algorithm, "rsa") != 0 && strcmp(algorithm, "ed25519") != 0)
-		return err_set(ERR_SYNTAX, "--algorithm is rsa, ed25519 or both");
 	enum err err = ERR_OK;
-	if (both || strcmp(algorithm, "rsa") == 0)
+	if (strcmp(algorithm, "ed25519") != 0)
 		err = append_new(SIGNATURE_RSA, private_keys);
-	if (err == ERR_OK && (both || strcmp(algorithm, "ed25519") == 0))
+	if (err == ERR_OK && strcmp(algorithm, "rsa") != 0)
 		err = append_new(SIGNATURE_ED25519, private_keys);
 	return err;
 }
@@ -140,6 +141,10 @@ static int new_key(int argc, char **argv)
 	};
 	struct option_list words;
 	int code = cli_options(&usage, argc, argv, 1, 1, &words);
+	if (code < 0 && !is_algorithm(algorithm)) {
+		cli_error("--algorithm is rsa, ed25519 or both");
+		code = EX_USAGE;
+	}
 	if (code >= 0)
 		return code;
 	json_t *private_keys = json_array(), *result = NULL;

@@ -209,8 +209,6 @@ struct test {
 /* The hosts that were given, or those that DNS names for the domain; or the site itself. */
 static enum err find_site(struct test *test, const struct option_list *hosts, const char *domain, const char *site)
 {
-	if ((hosts->count > 0) + (domain != NULL) + (site != NULL) > 1)
-		return err_set(ERR_SYNTAX, "--host, --domain and --site exclude each other");
 	if (site != NULL) {
 		test->site = shaping_site_named(test->rules.shaping, view_from_cstr(site));
 		return test->site != NULL ? ERR_OK : err_set(ERR_NOT_FOUND, "no rules name a site '%.60s'", site);
@@ -295,6 +293,10 @@ static int run_test(int argc, char **argv)
 		.options = options,
 	};
 	int code = cli_options(&usage, argc, argv, 0, OPTION_LIST_MAX, &replies);
+	if (code < 0 && (hosts.count > 0) + (domain != NULL) + (site != NULL) > 1) {
+		cli_error("--host, --domain and --site exclude each other");
+		code = EX_USAGE;
+	}
 	if (code >= 0)
 		return code;
 	struct test test = { .host_count = 0 };

@@ -1,5 +1,7 @@
 #include "cli/doctor_private.h"
 
+#include "cli/terminal.h"
+
 #include <stdarg.h>
 #include <string.h>
 
@@ -39,9 +41,7 @@ static const char *sentence(struct doctor *doctor, const char *format, va_list a
 	char text[SENTENCE_MAX_BYTES];
 	int n = vsnprintf(text, sizeof text, format, args);
 	size_t len = n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-	for (size_t i = 0; i < len; i++)
-		if ((uint8_t)text[i] < ' ' || text[i] == 0x7f)
-			text[i] = '?';
+	terminal_clean(text, len);
 	return doctor_keep(doctor, view_of(text, len));
 }
 
