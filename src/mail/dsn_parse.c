@@ -2,18 +2,9 @@
 
 #include "mail/dsn_private.h"
 #include "mail/header.h"
-#include "mail/mime.h"
+#include "mail/report_parts.h"
 
-enum { REPORT_MAX_BYTES = 1024 * 1024, PARTS_MAX = 1000 };
-
-/* What is looked for while walking. */
-struct search {
-	struct mime_part status;
-	bool has_status;
-	struct view returned;
-	bool has_returned;
-	unsigned parts; /* seen so far */
-};
+enum { REPORT_MAX_BYTES = 1024 * 1024 };
 
 static bool is_status(const struct mime_type *type)
 {
@@ -21,73 +12,12 @@ static bool is_status(const struct mime_type *type)
 		mime_type_is(type, "message", "global-delivery-status");
 }
 
-static bool is_returned(const struct mime_type *type)
-{
-	return mime_type_is(type, "message", "rfc822") || mime_type_is(type, "message", "global") ||
-		mime_type_is(type, "message", "global-headers") || mime_type_is(type, "text", "rfc822-headers");
-}
-
-/* The first status part outside attached messages, and the returned message that stands behind it. */
-static void search_part(struct view entity, bool in_digest, unsigned depth, struct search *search)
-{
-	struct mime_part part;
-	struct mime_walker walker;
-	struct view child;
-	if (depth > MIME_DEPTH_MAX || ++search->parts > PARTS_MAX)
-		return;
-	mime_part_parse(entity, in_digest, &part);
-	if (!search->has_status && is_status(&part.type)) {
-		search->status = part;
-		search->has_status = true;
-	} else if (search->has_status && !search->has_returned && is_returned(&part.type)) {
-		search->returned = part.body;
-		search->has_returned = true;
-	} else if (mime_walker_init(&walker, &part)) {
-		bool digest = view_eq_nocase(part.type.subtype, VIEW("digest"));
-		while (!search->has_returned && mime_walker_next(&walker, &child))
-			search_part(child, digest, depth + 1, search);
-	}
-}
-
-/* Line ends taken out of a value, in the report's own memory; outer blanks off. */
-static struct view unfold_in_place(struct buf *text, struct view value)
-{
-	if (value.len == 0)
-		return VIEW_NONE;
-	uint8_t *to = text->ptr + (value.ptr - text->ptr), *start = to;
-	for (size_t i = 0; i < value.len; i++)
-		if (value.ptr[i] != '\r' && value.ptr[i] != '\n')
-			*to++ = value.ptr[i];
-	return view_trim(view_of(start, (size_t)(to - start)));
-}
-
-/* "type; value" → value, and the type. */
-static struct view without_type(struct view value, struct view *ret_type)
-{
-	size_t semicolon = view_find(value, ';');
-	if (semicolon == value.len) {
-		*ret_type = VIEW_NONE;
-		return value;
-	}
-	*ret_type = view_trim(view_sub(value, 0, semicolon));
-	return view_trim(view_from(value, semicolon + 1));
-}
-
 static struct view address_of(struct view value)
 {
-	struct view type, address = without_type(value, &type);
+	struct view address = report_parts_without_type(value, NULL);
 	if (address.len >= 2 && address.ptr[0] == '<' && address.ptr[address.len - 1] == '>')
 		address = view_sub(address, 1, address.len - 2);
 	return view_trim(address);
-}
-
-/* The first word: a comment may follow. */
-static struct view first_word(struct view value)
-{
-	size_t n = 0;
-	while (n < value.len && value.ptr[n] > ' ' && value.ptr[n] != '(' && value.ptr[n] != ';')
-		n++;
-	return view_sub(value, 0, n);
 }
 
 static void set_original(struct dsn_report_recipient *r, struct view value)
@@ -101,29 +31,29 @@ static void set_final(struct dsn_report_recipient *r, struct view value)
 static void set_action(struct dsn_report_recipient *r, struct view value)
 {
 	for (int i = DSN_FAILED; i <= DSN_EXPANDED; i++)
-		if (view_eq_nocase(first_word(value), view_from_cstr(dsn_action_name((enum dsn_action)i)))) {
+		if (view_eq_nocase(
+			    report_parts_first_word(value), view_from_cstr(dsn_action_name((enum dsn_action)i)))) {
 			r->action = (enum dsn_action)i;
 			r->has_action = true;
 		}
 }
 static void set_status(struct dsn_report_recipient *r, struct view value)
 {
-	struct view word = first_word(value);
+	struct view word = report_parts_first_word(value);
 	if (dsn_status_is_valid(word))
 		r->status = word;
 }
 static void set_diagnostic(struct dsn_report_recipient *r, struct view value)
 {
 	struct view type;
-	r->diagnostic = without_type(value, &type);
+	r->diagnostic = report_parts_without_type(value, &type);
 	r->diagnostic_is_smtp = view_eq_nocase(type, VIEW("smtp"));
 	if (type.len > 0 && view_find(type, ' ') < type.len)
 		r->diagnostic = value; /* the semicolon was a part of the text */
 }
 static void set_remote(struct dsn_report_recipient *r, struct view value)
 {
-	struct view type;
-	r->remote_mta = without_type(value, &type);
+	r->remote_mta = report_parts_without_type(value, NULL);
 }
 
 static const struct {
@@ -160,11 +90,10 @@ static void parse_block(struct dsn_report *report, struct view *rest)
 {
 	struct dsn_report_recipient *current = NULL;
 	struct header_field field;
-	struct view type;
 	while (header_next(rest, &field)) {
-		struct view value = unfold_in_place(&report->text, field.value);
+		struct view value = report_parts_unfold(&report->text, field.value);
 		if (view_eq_nocase(field.name, VIEW("Reporting-MTA")))
-			report->reporting_mta = without_type(value, &type);
+			report->reporting_mta = report_parts_without_type(value, NULL);
 		else if (view_eq_nocase(field.name, VIEW("Original-Envelope-Id")))
 			report->envelope_id = value;
 		for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
@@ -200,18 +129,18 @@ static void parse_blocks(struct dsn_report *report)
 
 enum err dsn_parse(struct view message, struct dsn_report *ret)
 {
-	struct search search = { 0 };
-	search_part(message, false, 0, &search);
+	struct report_parts parts;
+	report_parts_find(message, is_status, &parts);
 	dsn_report_clear(ret);
-	if (!search.has_status)
+	if (!parts.has_report)
 		return err_set(ERR_NOT_FOUND, "the message has no delivery-status part");
 	buf_init(&ret->text, REPORT_MAX_BYTES);
-	enum err err = mime_part_decode(&search.status, &ret->text);
+	enum err err = mime_part_decode(&parts.report, &ret->text);
 	if (err != ERR_OK) {
 		dsn_report_clear(ret);
 		return err_set(err, "the delivery-status part is too large");
 	}
-	ret->returned = search.returned;
+	ret->returned = parts.message;
 	parse_blocks(ret);
 	if (ret->recipient_count > 0)
 		return ERR_OK;

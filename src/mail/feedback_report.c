@@ -4,62 +4,18 @@
 #include "mail/date.h"
 #include "mail/encode.h"
 #include "mail/header.h"
-#include "mail/mime.h"
+#include "mail/report_parts.h"
 
 #include <stddef.h>
 
-enum { REPORT_MAX_BYTES = 256 * 1024, PARTS_MAX = 1000, SENDER_MAX_BYTES = 1024 };
+enum { REPORT_MAX_BYTES = 256 * 1024, SENDER_MAX_BYTES = 1024 };
 
-/* What is looked for while walking. */
-struct search {
-	struct mime_part feedback;
-	bool has_feedback;
-	struct view message;
-	bool has_message;
-	unsigned parts;
-};
-
-static bool is_message(const struct mime_type *type)
+static bool is_feedback(const struct mime_type *type)
 {
-	return mime_type_is(type, "message", "rfc822") || mime_type_is(type, "message", "global") ||
-		mime_type_is(type, "message", "global-headers") || mime_type_is(type, "text", "rfc822-headers") ||
-		mime_type_is(type, "message", "rfc822-headers");
-}
-
-/* The first feedback part outside attached messages, and the message that stands behind it. */
-static void search_part(struct view entity, bool in_digest, unsigned depth, struct search *search)
-{
-	struct mime_part part;
-	struct mime_walker walker;
-	struct view child;
-	if (depth > MIME_DEPTH_MAX || ++search->parts > PARTS_MAX)
-		return;
-	mime_part_parse(entity, in_digest, &part);
-	if (!search->has_feedback && mime_type_is(&part.type, "message", "feedback-report")) {
-		search->feedback = part;
-		search->has_feedback = true;
-	} else if (search->has_feedback && !search->has_message && is_message(&part.type)) {
-		search->message = part.body;
-		search->has_message = true;
-	} else if (mime_walker_init(&walker, &part)) {
-		bool digest = view_eq_nocase(part.type.subtype, VIEW("digest"));
-		while (!search->has_message && mime_walker_next(&walker, &child))
-			search_part(child, digest, depth + 1, search);
-	}
+	return mime_type_is(type, "message", "feedback-report");
 }
 
 /* Values, in the report's own memory. Each is made shorter in place, never longer. */
-
-static struct view unfold_in_place(struct buf *text, struct view value)
-{
-	if (value.len == 0)
-		return VIEW_NONE;
-	uint8_t *to = text->ptr + (value.ptr - text->ptr), *start = to;
-	for (size_t i = 0; i < value.len; i++)
-		if (value.ptr[i] != '\r' && value.ptr[i] != '\n')
-			*to++ = value.ptr[i];
-	return view_trim(view_of(start, (size_t)(to - start)));
-}
 
 static struct view lower_in_place(struct buf *text, struct view value)
 {
@@ -69,15 +25,6 @@ static struct view lower_in_place(struct buf *text, struct view value)
 	for (size_t i = 0; i < value.len; i++)
 		at[i] = ascii_lower(at[i]);
 	return value;
-}
-
-/* The first word: a comment may follow. */
-static struct view first_word(struct view value)
-{
-	size_t n = 0;
-	while (n < value.len && value.ptr[n] > ' ' && value.ptr[n] != '(' && value.ptr[n] != ';')
-		n++;
-	return view_sub(value, 0, n);
 }
 
 static struct view without_comment(struct view value)
@@ -99,17 +46,10 @@ static struct view address_of(struct view value)
 
 static struct view ip_of(struct view value)
 {
-	value = first_word(value);
+	value = report_parts_first_word(value);
 	if (view_starts_with(value, VIEW("[")))
 		value = view_sub(value, 1, view_find(value, ']') - 1);
 	return view_starts_with_nocase(value, VIEW("IPv6:")) ? view_from(value, 5) : value;
-}
-
-/* "dns; mail.example.org" → the name. */
-static struct view without_type(struct view value)
-{
-	size_t semicolon = view_find(value, ';');
-	return semicolon < value.len ? view_trim(view_from(value, semicolon + 1)) : value;
 }
 
 enum kind { WHOLE, WORD, WORDS, ADDRESS, IP, NAME };
@@ -143,7 +83,7 @@ static struct view make_value(struct buf *text, enum kind kind, struct view valu
 {
 	switch (kind) {
 	case WORD:
-		return lower_in_place(text, first_word(value));
+		return lower_in_place(text, report_parts_first_word(value));
 	case WORDS:
 		return lower_in_place(text, without_comment(value));
 	case ADDRESS:
@@ -151,7 +91,7 @@ static struct view make_value(struct buf *text, enum kind kind, struct view valu
 	case IP:
 		return ip_of(value);
 	case NAME:
-		return without_type(value);
+		return report_parts_without_type(value, NULL);
 	default:
 		return value;
 	}
@@ -173,7 +113,7 @@ static void take_field(struct feedback_report *report, struct view name, struct 
 		if (report->arrival_ms == 0 && date_parse(value, &report->arrival_ms) != ERR_OK)
 			report->arrival_ms = 0;
 	} else if (view_eq_nocase(name, VIEW("Incidents"))) {
-		if (view_parse_u64(first_word(value), UINT32_MAX, &number) == ERR_OK && number > 0)
+		if (view_parse_u64(report_parts_first_word(value), UINT32_MAX, &number) == ERR_OK && number > 0)
 			report->incidents = number;
 	}
 }
@@ -184,7 +124,7 @@ static void take_fields(struct feedback_report *report)
 	struct header_field field;
 	while (rest.len > 0) {
 		if (header_next(&rest, &field))
-			take_field(report, field.name, unfold_in_place(&report->text, field.value));
+			take_field(report, field.name, report_parts_unfold(&report->text, field.value));
 		else
 			rest = view_from(rest, 1); /* empty lines between them */
 	}
@@ -213,15 +153,15 @@ static enum err take_message(struct feedback_report *report, size_t *ret_id, siz
 
 enum err feedback_report_parse(struct view message, struct feedback_report *ret)
 {
-	struct search search = { 0 };
-	search_part(message, false, 0, &search);
+	struct report_parts parts;
+	report_parts_find(message, is_feedback, &parts);
 	feedback_report_clear(ret);
-	if (!search.has_feedback)
+	if (!parts.has_report)
 		return err_set(ERR_NOT_FOUND, "the message has no feedback-report part");
 	buf_init(&ret->text, REPORT_MAX_BYTES + 4 * SENDER_MAX_BYTES);
-	ret->message = search.message;
+	ret->message = parts.message;
 	ret->incidents = 1;
-	enum err err = mime_part_decode(&search.feedback, &ret->text);
+	enum err err = mime_part_decode(&parts.report, &ret->text);
 	size_t fields_end = ret->text.len, id = 0, from = 0;
 	if (err == ERR_OK && fields_end <= REPORT_MAX_BYTES)
 		err = take_message(ret, &id, &from);
