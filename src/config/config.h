@@ -199,7 +199,21 @@ struct config_bounces {
 	int64_t valid_ms; /* signed addresses take mail for so long: 14 days */
 };
 
-enum config_smarthost_tls { CONFIG_SMARTHOST_STARTTLS, CONFIG_SMARTHOST_IMPLICIT, CONFIG_SMARTHOST_CLEAR };
+enum config_smarthost_tls {
+	CONFIG_SMARTHOST_STARTTLS,
+	CONFIG_SMARTHOST_IMPLICIT,
+	CONFIG_SMARTHOST_CLEAR,
+	CONFIG_SMARTHOST_DANE, /* STARTTLS, and its certificate by TLSA records alone */
+	CONFIG_SMARTHOST_IMPLICIT_DANE,
+};
+static inline bool config_smarthost_is_implicit(enum config_smarthost_tls tls)
+{
+	return tls == CONFIG_SMARTHOST_IMPLICIT || tls == CONFIG_SMARTHOST_IMPLICIT_DANE;
+}
+static inline bool config_smarthost_is_dane(enum config_smarthost_tls tls)
+{
+	return tls == CONFIG_SMARTHOST_DANE || tls == CONFIG_SMARTHOST_IMPLICIT_DANE;
+}
 
 enum config_smarthost_auth {
 	CONFIG_AUTH_ANY, /* the best that is offered: SCRAM-SHA-256, PLAIN, LOGIN */

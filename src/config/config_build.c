@@ -266,6 +266,8 @@ static void derive_smarthosts(struct build *b)
 		[CONFIG_SMARTHOST_STARTTLS] = 587,
 		[CONFIG_SMARTHOST_IMPLICIT] = 465,
 		[CONFIG_SMARTHOST_CLEAR] = 25,
+		[CONFIG_SMARTHOST_DANE] = 587,
+		[CONFIG_SMARTHOST_IMPLICIT_DANE] = 465,
 	};
 	static const char *const all[] = { "*" };
 	for (size_t i = 0; i < b->config->smarthost_count; i++) {

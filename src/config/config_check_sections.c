@@ -55,6 +55,20 @@ static void check_fallbacks(
 	}
 }
 
+static void check_dane(const struct config_smarthost *s, unsigned line, struct config_errors *errors)
+{
+	struct net_address address;
+	if (!config_smarthost_is_dane(s->tls))
+		return;
+	if (s->host != NULL && net_address_parse(view_from_cstr(s->host), 0, &address) == ERR_OK)
+		config_errors_add(errors, line,
+			"smarthost `%.64s`: an address has no DANE records; write the `host` by its name", s->name);
+	if (!s->verify)
+		config_errors_add(errors, line,
+			"smarthost `%.64s` has `verify = no`, but DANE is nothing else; leave out one of the two",
+			s->name);
+}
+
 void config_check_smarthosts(const struct config *c, struct config_errors *errors)
 {
 	const struct config_memory *memory = config_memory(c);
@@ -81,6 +95,7 @@ void config_check_smarthosts(const struct config *c, struct config_errors *error
 			config_errors_add(errors, line,
 				"smarthost `%.64s` has only one of `certificate` and `key`; write both", s->name);
 		check_fallbacks(c, s, line, errors);
+		check_dane(s, line, errors);
 		if (s->login != NULL && s->tls == CONFIG_SMARTHOST_CLEAR && s->host != NULL && !host_is_here(s->host))
 			config_errors_add(errors, line,
 				"smarthost `%.64s` would get its password or token in clear text; write `tls = "

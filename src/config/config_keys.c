@@ -50,7 +50,7 @@ enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
 
 static const char *const tls_versions[] = { "1.0", "1.1", "1.2", "1.3", NULL };
 static const char *const delivery_tls[] = { "none", "may", "encrypt", "verify", "dane", NULL };
-static const char *const smarthost_tls[] = { "starttls", "implicit", "clear", NULL };
+static const char *const smarthost_tls[] = { "starttls", "implicit", "clear", "dane", "implicit-dane", NULL };
 static const char *const smarthost_auth[] = { "any", "plain", "login", "scram-sha-256", "xoauth2", "oauthbearer",
 	NULL };
 static const char *const verdicts[] = { "none", "tag", "quarantine", "reject", NULL };
@@ -66,7 +66,7 @@ _Static_assert(CONFIG_VERDICT_NONE == 0 && CONFIG_VERDICT_REJECT == 3, "order of
 _Static_assert(CONFIG_ARC_OFF == 0 && CONFIG_ARC_SEAL == 2, "order of arc_modes");
 _Static_assert(CONFIG_STS_OFF == 0 && CONFIG_STS_ENFORCE == 2, "order of sts_modes");
 _Static_assert(CONFIG_BOUNCES_PLAIN == 0 && CONFIG_BOUNCES_SIGNED == 1, "order of bounce_addresses");
-_Static_assert(CONFIG_SMARTHOST_STARTTLS == 0 && CONFIG_SMARTHOST_CLEAR == 2, "order of smarthost_tls");
+_Static_assert(CONFIG_SMARTHOST_STARTTLS == 0 && CONFIG_SMARTHOST_IMPLICIT_DANE == 4, "order of smarthost_tls");
 _Static_assert(LOG_TARGET_STDERR == 0 && LOG_TARGET_SYSLOG == 1 && LOG_TARGET_JOURNALD == 2, "order of log_targets");
 _Static_assert(LOG_FORMAT_LOGFMT == 0 && LOG_FORMAT_JSON == 1, "order of log_formats");
 _Static_assert(LOG_LEVEL_ERROR == 0 && LOG_LEVEL_DEBUG == 3, "order of log_levels");
@@ -226,10 +226,10 @@ static const struct config_key keys[] = {
 	  .default_note = "must be set", .example = "smtp.example.net",
 	  .what = "name or IP address of the server; its MX records are not looked at" },
 	{ "smarthost", "port", NULL, U16(config_smarthost, port, 1, 65535),
-	  .default_note = "587; 465 with tls = implicit; 25 with tls = clear", .example = "587",
+	  .default_note = "587; 465 with tls = implicit or implicit-dane; 25 with tls = clear", .example = "587",
 	  .what = "its port" },
 	{ "smarthost", "tls", "starttls", CHOICE(enum config_smarthost_tls, config_smarthost, tls, smarthost_tls),
-	  .what = "starttls, implicit (TLS from the first byte), or clear" },
+	  .what = "starttls, implicit (TLS from the first byte), or clear; dane, implicit-dane: and only with its DANE records" },
 	{ "smarthost", "verify", "yes", YES_NO(config_smarthost, verify),
 	  .what = "its certificate must be valid for its name" },
 	{ "smarthost", "login", NULL, TEXT(config_smarthost, login), .check = config_check_login,

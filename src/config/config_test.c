@@ -354,6 +354,13 @@ static const struct error_case error_cases[] = {
 		"t:2: `egress.warm_up_start` can't be \"2027-02-29\": write a date such as \"2026-12-01\"\n" },
 	{ "egress of nothing", MINIMAL "egress e { weight = 2 }",
 		"t:2: egress `e` has no address; write `source_ipv4`, `source_ipv6` or both\n" },
+	{ "DANE for an address",
+		MINIMAL "smarthost a { host = \"192.0.2.1\" tls = dane }\nsmarthost b { host = \"::1\" tls = "
+			"\"implicit-dane\" domains = {\"b.example\"} }",
+		"t:2: smarthost `a`: an address has no DANE records; write the `host` by its name\n"
+		"t:3: smarthost `b`: an address has no DANE records; write the `host` by its name\n" },
+	{ "DANE that is not verified", MINIMAL "smarthost a { host = \"h.example\" tls = dane verify = no }",
+		"t:2: smarthost `a` has `verify = no`, but DANE is nothing else; leave out one of the two\n" },
 	{ "destination of nothing", MINIMAL "destination d { tls = verify }",
 		"t:2: destination `d` has no `domains`\n" },
 	{ "priority", MINIMAL "stream s { priority = -10 }",

@@ -340,7 +340,7 @@ static void make_engine(struct remote *remote)
 			? remote->egress->ehlo_name
 			: remote->config->delivery.ehlo_name);
 	options.tls = remote_tls_mode(remote);
-	options.tls_active = smarthost != NULL && smarthost->tls == CONFIG_SMARTHOST_IMPLICIT;
+	options.tls_active = smarthost != NULL && config_smarthost_is_implicit(smarthost->tls);
 	remote_login_options(remote, &options);
 	remote->engine = smtp_sender_new(&options, loop_now_ms(remote->dispatcher->loop));
 }
@@ -360,7 +360,7 @@ void remote_connected(struct remote *remote)
 	stream_set_handler(remote->stream, &stream_handler, remote);
 	remote->connected_ms = remote->step_ms = loop_now_ms(remote->dispatcher->loop);
 	make_engine(remote);
-	if (remote->smarthost != NULL && remote->smarthost->tls == CONFIG_SMARTHOST_IMPLICIT)
+	if (remote->smarthost != NULL && config_smarthost_is_implicit(remote->smarthost->tls))
 		remote_tls_start(remote);
 	remote_go_on(remote);
 }

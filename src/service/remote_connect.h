@@ -14,6 +14,7 @@ struct remote_lookup {
 	struct resolver_query *addresses[REMOTE_FAMILIES];
 	struct loop_timer timer; /* what the slower one may take longer */
 	bool is_known[REMOTE_FAMILIES], is_secure[REMOTE_FAMILIES];
+	bool is_bogus; /* one of them at least */
 	struct dns_answer answers[REMOTE_FAMILIES];
 	struct resolver_query *query; /* for TLSA records, or whether the first CNAME is secure */
 	size_t base_count, next_base;

@@ -54,6 +54,11 @@ void remote_hosts_stop(struct remote *remote)
 	*lookup = (struct remote_lookup){ 0 };
 }
 
+static void set_problem(struct remote *remote, const char *problem)
+{
+	snprintf(remote->tls.dane_problem, sizeof remote->tls.dane_problem, "%s", problem);
+}
+
 /* DANE. The base domains are asked in turn until one has records that count. */
 
 static void connect_or_go_on(struct remote *remote)
@@ -67,6 +72,7 @@ static void connect_or_go_on(struct remote *remote)
 static void keep_tlsa(struct remote *remote, const struct dns_answer *answer)
 {
 	struct remote_tls *tls = &remote->tls;
+	remote_tls_keep_records(remote, answer);
 	for (size_t i = 0; i < answer->record_count && tls->tlsa_count < REMOTE_TLSA_MAX; i++) {
 		const struct dns_record *r = &answer->records[i];
 		if (dane_is_usable(r))
@@ -91,9 +97,11 @@ static void tlsa_answered(void *owner, const struct resolver_answer *answer)
 	tls->dane = dane_demand(status, &parsed);
 	tls->base = lookup->bases[lookup->next_base - 1];
 	if (tls->dane == DANE_DEFER)
-		snprintf(tls->dane_problem, sizeof tls->dane_problem, "%s", why_unknown(answer));
+		set_problem(remote, why_unknown(answer));
 	else if (tls->dane != DANE_NOTHING)
 		keep_tlsa(remote, &parsed);
+	else if (status == DANE_STATUS_INSECURE)
+		set_problem(remote, "they are not signed");
 	ask_next_base(remote);
 }
 
@@ -133,6 +141,8 @@ static void use_bases(struct remote *remote, const struct dane_host *host)
 {
 	remote->lookup.base_count = dane_base_domains(host, remote->lookup.bases);
 	remote->lookup.next_base = 0;
+	if (remote->lookup.base_count == 0)
+		set_problem(remote, "its address records are not signed");
 	ask_next_base(remote);
 }
 
@@ -145,7 +155,7 @@ static void cname_answered(void *owner, const struct resolver_answer *answer)
 	/* Bogus: then it would be unwise to believe that there are no TLSA records (RFC 7672 §2.2.2). */
 	if (answer->err != ERR_OK || answer->bogus || !parse(remote, answer, DNS_TYPE_CNAME, &parsed)) {
 		remote->tls.dane = DANE_DEFER;
-		snprintf(remote->tls.dane_problem, sizeof remote->tls.dane_problem, "%s", why_unknown(answer));
+		set_problem(remote, why_unknown(answer));
 	}
 	host.first_cname_is_secure = answer->secure;
 	use_bases(remote, &host);
@@ -186,10 +196,13 @@ static void lookups_done(struct remote *remote)
 {
 	loop_timer_clear(&remote->lookup.timer);
 	take_addresses(remote);
-	if (remote->address_count > 0)
+	if (remote->address_count > 0) {
 		addresses_known(remote);
-	else
-		remote_next_address(remote);
+		return;
+	}
+	if (remote->lookup.is_bogus)
+		remote_tls_not_proven(remote, remote->reason);
+	remote_next_address(remote);
 }
 
 static void address_answered(struct remote *remote, size_t family, const struct resolver_answer *answer)
@@ -201,6 +214,7 @@ static void address_answered(struct remote *remote, size_t family, const struct 
 	if (!ok || (parsed->rcode != DNS_RCODE_NOERROR && parsed->rcode != DNS_RCODE_NXDOMAIN)) {
 		*parsed = (struct dns_answer){ 0 };
 		remote->no_address_is_final = false;
+		lookup->is_bogus = lookup->is_bogus || answer->bogus;
 		remote_set_reason(remote, "451 4.4.3 The address of %.*s can't be looked up: %s",
 			VIEW_ARG(view_sub(remote->host, 0, 100)), why_unknown(answer));
 	} else {

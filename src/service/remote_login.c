@@ -70,8 +70,10 @@ static enum err take_tls(struct remote *remote)
 	enum err err = smarthosts_tls(d->smarthosts, remote->config, remote->smarthost, &own);
 	if (err != ERR_OK)
 		return err;
+	/* DANE is judged after the handshake, which would not know why it failed. */
+	bool insists = remote->smarthost->verify && !config_smarthost_is_dane(remote->smarthost->tls);
 	tls_context_unref(remote->login.tls);
-	remote->login.tls = tls_context_ref(own != NULL ? own : remote->smarthost->verify ? d->tls_verify : d->tls_may);
+	remote->login.tls = tls_context_ref(own != NULL ? own : insists ? d->tls_verify : d->tls_may);
 	return ERR_OK;
 }
 

@@ -108,6 +108,10 @@ void remote_connect_stop(struct remote *remote);
 /* remote_tls.c */
 /* Whether TLSA records are to be asked for, for the delivery at hand. */
 bool remote_tls_wants_dane(const struct remote *remote);
+/* The records found for it, as reports and the keys of sessions have them. */
+void remote_tls_keep_records(struct remote *remote, const struct dns_answer *answer);
+/* DNSSEC says that its addresses are forged: counted for the report of the domain. */
+void remote_tls_not_proven(struct remote *remote, const char *why);
 /* Another host's turn. */
 void remote_tls_forget_host(struct remote *remote);
 /* Judges the delivery at hand, and counts what came of it for reports. False: this host is not for it; the reason is set, and its other addresses are

@@ -22,8 +22,11 @@ static struct remote_tls_need need_of(const struct remote *remote, const struct 
 	bool is_report = delivery->message->envelope.reverse_path.len == 0;
 	struct remote_tls_need need = { .requiretls = (delivery->way.flags & QUEUE_REQUIRETLS) != 0 && !is_report };
 	if (route == NULL) {
-		/* A smart host is spoken to as its section says, which the handshake itself insists on. */
-		need.policy = CONFIG_TLS_MAY;
+		/* A smart host is spoken to as its section says, which the handshake itself insists on unless it is by DANE. */
+		bool by_dane = remote->smarthost != NULL && config_smarthost_is_dane(remote->smarthost->tls);
+		need.policy = by_dane ? CONFIG_TLS_DANE : CONFIG_TLS_MAY;
+		need.has_dane = by_dane;
+		need.domain = by_dane ? view_from_cstr(remote->smarthost->host) : VIEW_NONE;
 		return need;
 	}
 	const struct config_delivery *c = &remote->config->delivery;
@@ -42,6 +45,14 @@ static struct remote_tls_need need_of(const struct remote *remote, const struct 
 	return need;
 }
 
+/* The domain by which the host was found, or the smart host as it is configured. */
+static struct view next_hop(const struct remote *remote)
+{
+	return remote->route != NULL        ? remote->route->domain
+		: remote->smarthost != NULL ? view_from_cstr(remote->smarthost->host)
+					    : VIEW_NONE;
+}
+
 static struct remote_tls_state state_of(const struct remote *remote, enum remote_tls_stage stage)
 {
 	const struct remote_tls *tls = &remote->tls;
@@ -52,7 +63,7 @@ static struct remote_tls_state state_of(const struct remote *remote, enum remote
 		.dane_asked = tls->dane_asked,
 		.dane = tls->dane,
 		.dane_problem = tls->dane_problem,
-		.dane_domain = remote->route != NULL ? remote->route->domain : VIEW_NONE,
+		.dane_domain = next_hop(remote),
 		.facts = &tls->facts,
 		.failure = tls->failure,
 		.offers_requiretls = is_ready && (smtp_sender_extensions(remote->engine) & SMTP_EXT_REQUIRETLS) != 0,
@@ -61,7 +72,7 @@ static struct remote_tls_state state_of(const struct remote *remote, enum remote
 
 bool remote_tls_wants_dane(const struct remote *remote)
 {
-	return remote->route != NULL && need_of(remote, remote->delivery).has_dane;
+	return (remote->route != NULL || remote->smarthost != NULL) && need_of(remote, remote->delivery).has_dane;
 }
 
 void remote_tls_forget_host(struct remote *remote)
@@ -73,31 +84,26 @@ void remote_tls_forget_host(struct remote *remote)
 
 /* TLS reports */
 
-/* "3 1 1 d2abde…", as RFC 8460 §4.4 wants them. */
-static void write_tlsa(struct remote_tls *tls)
+/* "3 1 1 d2abde…", as RFC 8460 §4.4 wants them; also those that are of no use. */
+void remote_tls_keep_records(struct remote *remote, const struct dns_answer *answer)
 {
+	struct remote_tls *tls = &remote->tls;
 	struct buf *text = &tls->tlsa_text;
+	bool has_room = true;
+	buf_clear(text);
 	buf_init(text, TLSA_TEXT_MAX_BYTES);
-	for (size_t i = 0; i < tls->tlsa_count; i++) {
-		const struct tls_tlsa *r = &tls->tlsa[i];
+	for (size_t i = 0; i < answer->record_count && i < REMOTE_TLSA_MAX; i++) {
+		const struct dns_record *r = &answer->records[i];
 		size_t before = text->len;
 		enum err err = buf_append_format(
-			text, "%s%u %u %u ", i > 0 ? "\n" : "", r->usage, r->selector, r->matching);
+			text, "%s%u %u %u ", i > 0 ? "\n" : "", r->tlsa_usage, r->tlsa_selector, r->tlsa_matching);
 		for (size_t j = 0; j < r->data.len && err == ERR_OK; j++)
 			err = buf_append_format(text, "%02x", r->data.ptr[j]);
-		if (err != ERR_OK) {
+		if (err != ERR_OK || !has_room)
 			text->len = before; /* whole records only */
-			return;
-		}
+		has_room = has_room && err == ERR_OK;
 	}
 }
-
-static const char *const sts_results[] = {
-	[STS_FINE] = NULL,
-	[STS_FETCH_ERROR] = "sts-policy-fetch-error",
-	[STS_POLICY_INVALID] = "sts-policy-invalid",
-	[STS_WEBPKI_INVALID] = "sts-webpki-invalid",
-};
 
 static void count_session(
 	struct remote *remote, const struct remote_tls_need *need, const char *result, const char *reason)
@@ -110,13 +116,11 @@ static void count_session(
 	bool is_sts = !is_tlsa && need->sts != NULL;
 	/* The domain has a policy that can't be had: it wants to know (RFC 8460 §4.3.2.2), whatever became of the session. */
 	const struct domain_route *route = remote->delivery != NULL ? remote->delivery->route : remote->route;
-	const char *problem = is_tlsa || is_sts || route == NULL ? NULL : sts_results[route->sts_problem];
+	const char *problem = is_tlsa || is_sts || route == NULL ? NULL : remote_tls_sts_result(route->sts_problem);
 	if (problem != NULL && result == NULL) {
 		result = problem;
 		is_sts = true;
 	}
-	if (is_tlsa && tls->tlsa_text.len == 0)
-		write_tlsa(tls);
 	const struct sts_policy *sts = remote->delivery != NULL ? sts_of(remote->delivery->route) : NULL;
 	struct net_address_text from = { "" }, to = { "" };
 	if (remote->stream != NULL && stream_local(remote->stream)->len > 0)
@@ -162,10 +166,23 @@ static enum remote_tls_stage stage_now(const struct remote *remote)
 /* For the report: the words behind the codes. */
 static const char *words_of(const struct remote *remote, enum remote_tls_stage stage)
 {
+	if (remote->tls.dane == DANE_ENCRYPT && stage == REMOTE_TLS_READY)
+		return "none of the TLSA records is usable";
 	if (stage >= REMOTE_TLS_ON)
 		return remote->tls.facts.dane == TLS_DANE_MISMATCH ? remote->tls.facts.dane_reason
 								   : remote->tls.facts.pkix_reason;
 	return stage == REMOTE_TLS_FAILED ? remote->tls.failure : "";
+}
+
+void remote_tls_not_proven(struct remote *remote, const char *why)
+{
+	if (remote->delivery == NULL || !remote_tls_wants_dane(remote))
+		return;
+	struct remote_tls_need need = need_of(remote, remote->delivery);
+	struct remote_tls_verdict verdict = { .result = "dnssec-invalid" };
+	remote->tls.dane_asked = true;
+	remote->tls.dane = DANE_DEFER;
+	count_once(remote, &need, &verdict, why);
 }
 
 bool remote_tls_check(struct remote *remote, enum remote_tls_stage stage)
@@ -190,8 +207,8 @@ bool remote_tls_check(struct remote *remote, enum remote_tls_stage stage)
 		LOG_CSTR("reason", verdict.reason));
 	if (need.requiretls)
 		tls->refused_alone = true;
-	else
-		remote->refused_by_policy = true;
+	else if (remote->route != NULL)
+		remote->refused_by_policy = true; /* what is wrong with a smart host is so for all of its mail */
 	if (verdict.is_final)
 		tls->final_refusals++;
 	/* The host's other addresses have the same certificate. */
@@ -238,7 +255,10 @@ void remote_tls_refuse_delivery(struct remote *remote)
 enum smtp_sender_tls remote_tls_mode(const struct remote *remote)
 {
 	if (remote->smarthost != NULL)
-		return remote->smarthost->tls == CONFIG_SMARTHOST_STARTTLS ? SMTP_TLS_REQUIRED : SMTP_TLS_NEVER;
+		return remote->smarthost->tls == CONFIG_SMARTHOST_STARTTLS ||
+				remote->smarthost->tls == CONFIG_SMARTHOST_DANE
+			? SMTP_TLS_REQUIRED
+			: SMTP_TLS_NEVER;
 	struct remote_tls_need need = need_of(remote, remote->delivery);
 	if (remote->without_tls || need.policy == CONFIG_TLS_NONE)
 		return SMTP_TLS_NEVER;
@@ -257,7 +277,8 @@ static void start_with_smarthost(struct remote *remote, const char *host)
 	buf_clear(&key);
 }
 
-static void start_with_mx(struct remote *remote, const char *host)
+/* With MX hosts, and with smart hosts by DANE: what the certificate is worth is judged afterwards. */
+static void start_to_be_judged(struct remote *remote, const char *host)
 {
 	struct remote_tls *tls = &remote->tls;
 	struct remote_tls_need need = need_of(remote, remote->delivery);
@@ -266,23 +287,23 @@ static void start_with_mx(struct remote *remote, const char *host)
 	char base[256], domain[256];
 	const char *names[] = { domain };
 	struct dane_names further = { 0 };
-	/* The domain's own name counts where its secure MX records led here (RFC 7672 §3.2.2). */
-	bool has_mx = by_dane && !remote->route->hosts.is_implicit;
+	/* The domain's own name counts where its secure MX records led here, and a smart host's as configured (RFC 7672 §3.2.2). */
+	bool has_next_hop = by_dane && (remote->route == NULL || !remote->route->hosts.is_implicit);
 	if (by_dane)
-		further = dane_names(tls->base, has_mx ? remote->route->domain : VIEW_NONE, VIEW_NONE);
+		further = dane_names(tls->base, has_next_hop ? next_hop(remote) : VIEW_NONE, VIEW_NONE);
 	snprintf(base, sizeof base, "%.*s", VIEW_ARG(view_sub(by_dane ? tls->base : view_from_cstr(host), 0, 255)));
 	snprintf(domain, sizeof domain, "%.*s",
 		VIEW_ARG(view_sub(further.count > 1 ? further.names[1] : VIEW_NONE, 0, 255)));
-	if (by_dane && tls->tlsa_text.len == 0)
-		write_tlsa(tls);
 	struct net_address_text ip = net_address_ip(remote->address);
 	struct buf key = { 0 };
-	enum err err = buf_append_format(&key, "%s|%s|%u|%s|%s|%s|", host, ip.text, net_address_port(remote->address),
-		verified ? "verified" : "any", base, domain);
+	enum err err = buf_append_format(&key, "%s|%s|%u|%s|%s|%s|%s|", host, ip.text,
+		net_address_port(remote->address), verified ? "verified" : "any", base, domain,
+		remote->smarthost != NULL ? remote->smarthost->name : "");
 	if (err == ERR_OK && by_dane)
 		err = buf_append(&key, buf_view(&tls->tlsa_text));
 	ASSERT(err == ERR_OK);
-	stream_start_tls_with(remote->stream, remote->dispatcher->tls_may,
+	stream_start_tls_with(remote->stream,
+		remote->smarthost != NULL ? remote->login.tls : remote->dispatcher->tls_may,
 		&(struct stream_tls_options){
 			.server_name = base,
 			.pkix_name = host,
@@ -307,10 +328,10 @@ void remote_tls_start(struct remote *remote)
 	struct view host = is_literal ? view_from_cstr(ip.text) : remote->host;
 	snprintf(name, sizeof name, "%.*s", VIEW_ARG(view_sub(host, 0, 255)));
 	remote->handshaking = true;
-	if (remote->smarthost != NULL)
+	if (remote->smarthost != NULL && !config_smarthost_is_dane(remote->smarthost->tls))
 		start_with_smarthost(remote, name);
 	else
-		start_with_mx(remote, name);
+		start_to_be_judged(remote, name);
 }
 
 bool remote_tls_started(struct remote *remote)

@@ -10,6 +10,7 @@
 #include "mailauth/dane.h"
 #include "mailauth/mta_sts.h"
 #include "net/tls.h"
+#include "service/sts.h"
 
 #define REMOTE_TLSA_MAX 16u /* of one host; the rest is not looked at */
 
@@ -37,7 +38,7 @@ struct remote_tls_state {
 	struct view host; /* as in the MX record */
 	bool dane_asked; /* else nothing is known of TLSA records */
 	enum dane_demand dane;
-	const char *dane_problem; /* with DANE_DEFER */
+	const char *dane_problem; /* with DANE_DEFER; with DANE_NOTHING: why no records count, "" if there are none */
 	struct view dane_domain; /* whose name counts as the host's, too, under usage 2 (RFC 7672 §3.2.2) */
 	const struct tls_facts *facts; /* from ON on */
 	const char *
@@ -54,6 +55,8 @@ struct remote_tls_verdict {
 };
 void remote_tls_judge(
 	const struct remote_tls_need *need, const struct remote_tls_state *state, struct remote_tls_verdict *ret);
+/* Result type of RFC 8460 §4.3.2.2 for a policy that could not be had; NULL: it could. */
+const char *remote_tls_sts_result(enum sts_problem problem);
 /* Nothing of it may go in clear to a host with these TLSA records. */
 bool remote_tls_is_demanded(const struct remote_tls_need *need, enum dane_demand dane);
 /* The certificate decides: a session for which it did not verify is of no use to resume. */

@@ -136,10 +136,19 @@ static void judge_policy(
 	const struct remote_tls_need *need, const struct remote_tls_state *state, struct remote_tls_verdict *verdict)
 {
 	const char *why = "our policy for the domain demands TLS";
-	if (need->policy == CONFIG_TLS_DANE && (!need->has_dane || state->dane != DANE_VERIFY))
+	const char *problem = state->dane_problem != NULL ? state->dane_problem : "";
+	if (need->policy == CONFIG_TLS_DANE && need->has_dane && state->dane == DANE_ENCRYPT)
+		refuse(verdict, "tlsa-invalid",
+			"451 4.7.5 %.*s: our policy for %.*s demands DANE, but none of its TLSA records is usable",
+			HOST(state), DOMAIN(need));
+	else if (need->policy == CONFIG_TLS_DANE && (!need->has_dane || state->dane != DANE_VERIFY))
 		refuse(verdict, "dane-required",
-			"451 4.7.5 %.*s: our policy for %.*s demands DANE, but there are no secure TLSA records%s",
-			HOST(state), DOMAIN(need), need->has_dane ? "" : ": the MX records are not signed");
+			"451 4.7.5 %.*s: our policy for %.*s demands DANE, but there are no secure TLSA records%s%s",
+			HOST(state), DOMAIN(need),
+			!need->has_dane              ? ": the MX records are not signed"
+				: problem[0] != '\0' ? ": "
+						     : "",
+			need->has_dane ? problem : "");
 	if (need->policy >= CONFIG_TLS_ENCRYPT)
 		demand_tls(state, verdict, why);
 	if (need->policy == CONFIG_TLS_VERIFY && has_tls(state) && !is_verified(need, state))
@@ -183,7 +192,8 @@ static void judge_requiretls(
 }
 
 /* What nobody demanded is still told to the domain, if it wants reports. */
-static void note_failure(const struct remote_tls_state *state, struct remote_tls_verdict *verdict)
+static void note_failure(
+	const struct remote_tls_need *need, const struct remote_tls_state *state, struct remote_tls_verdict *verdict)
 {
 	if (!verdict->allowed || verdict->result != NULL)
 		return;
@@ -191,6 +201,20 @@ static void note_failure(const struct remote_tls_state *state, struct remote_tls
 		verdict->result = "starttls-not-supported";
 	else if (state->stage == REMOTE_TLS_FAILED)
 		verdict->result = "validation-failure";
+	/* There are records, but none that could be used: nothing was verified (RFC 8460 §4.3.2.1). */
+	else if (state->stage == REMOTE_TLS_READY && need->has_dane && state->dane == DANE_ENCRYPT)
+		verdict->result = "tlsa-invalid";
+}
+
+const char *remote_tls_sts_result(enum sts_problem problem)
+{
+	static const char *const results[] = {
+		[STS_FINE] = NULL,
+		[STS_FETCH_ERROR] = "sts-policy-fetch-error",
+		[STS_POLICY_INVALID] = "sts-policy-invalid",
+		[STS_WEBPKI_INVALID] = "sts-webpki-invalid",
+	};
+	return results[problem];
 }
 
 void remote_tls_judge(
@@ -201,7 +225,7 @@ void remote_tls_judge(
 	judge_policy(need, state, ret);
 	judge_sts(need, state, ret);
 	judge_requiretls(need, state, ret);
-	note_failure(state, ret);
+	note_failure(need, state, ret);
 }
 
 static bool sts_enforces(const struct remote_tls_need *need)

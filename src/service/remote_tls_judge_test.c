@@ -55,7 +55,7 @@ static const struct mta_sts_policy elsewhere = {
 		.dane_failure = TLS_PKIX_VERIFIED, .dane_reason = "", .dane_needs_names = true                         \
 	}
 
-enum { ASKED = 1, PROMISES = 2, REFUSED = 4 };
+enum { ASKED = 1, PROMISES = 2, REFUSED = 4, UNSIGNED = 8 };
 
 static const struct {
 	const char *name;
@@ -102,6 +102,14 @@ static const struct {
 		"dane-required",
 		"451 4.7.5 mx.example.net: our policy for example.com demands DANE, but there are no secure TLSA "
 		"records: the MX records are not signed" },
+	{ "dane, records that are not signed", { .policy = CONFIG_TLS_DANE, .has_dane = true }, REMOTE_TLS_BEFORE,
+		ASKED | UNSIGNED, DANE_NOTHING, { 0 }, false, false, "dane-required",
+		"451 4.7.5 mx.example.net: our policy for example.com demands DANE, but there are no secure TLSA "
+		"records: they are not signed" },
+	{ "dane, useless records", { .policy = CONFIG_TLS_DANE, .has_dane = true }, REMOTE_TLS_BEFORE, ASKED,
+		DANE_ENCRYPT, { 0 }, false, false, "tlsa-invalid",
+		"451 4.7.5 mx.example.net: our policy for example.com demands DANE, but none of its TLSA records is "
+		"usable" },
 	{ "dane, match", { .policy = CONFIG_TLS_DANE, .has_dane = true }, REMOTE_TLS_ON, ASKED, DANE_VERIFY,
 		DANE_EE_MATCH, true, false, NULL, NULL },
 	/* DANE. */
@@ -118,6 +126,11 @@ static const struct {
 		"451 4.7.5 mx.example.net: it offers no STARTTLS, but its TLSA records demand TLS" },
 	{ "useless TLSA, TLS", { .policy = CONFIG_TLS_MAY, .has_dane = true }, REMOTE_TLS_ON, ASKED, DANE_ENCRYPT,
 		SELF_SIGNED, true, false, NULL, NULL },
+	{ "useless TLSA, to the end", { .policy = CONFIG_TLS_MAY, .has_dane = true }, REMOTE_TLS_READY, ASKED,
+		DANE_ENCRYPT, SELF_SIGNED, true, false, "tlsa-invalid", NULL },
+	{ "useless TLSA, the handshake failed", { .policy = CONFIG_TLS_MAY, .has_dane = true }, REMOTE_TLS_FAILED,
+		ASKED, DANE_ENCRYPT, { 0 }, false, false, "validation-failure",
+		"451 4.7.5 mx.example.net: it went wrong" },
 	{ "TLSA, no match", { .policy = CONFIG_TLS_MAY, .has_dane = true }, REMOTE_TLS_ON, ASKED, DANE_VERIFY,
 		DANE_NO_MATCH, false, false, "certificate-not-trusted",
 		"451 4.7.5 mx.example.net: no TLSA record matches its certificate: no matching DANE TLSA records" },
@@ -213,7 +226,9 @@ static void judged(void **state)
 			.host = VIEW("mx.example.net"),
 			.dane_asked = (cases[i].flags & ASKED) != 0,
 			.dane = cases[i].dane,
-			.dane_problem = "no answer",
+			.dane_problem = cases[i].dane == DANE_DEFER ? "no answer"
+				: (cases[i].flags & UNSIGNED) != 0  ? "they are not signed"
+								    : "",
 			.dane_domain = VIEW("example.com"),
 			.facts = &cases[i].facts,
 			.failure = cases[i].stage == REMOTE_TLS_FAILED || (cases[i].flags & REFUSED) != 0
@@ -232,6 +247,36 @@ static void judged(void **state)
 		if (cases[i].stage == REMOTE_TLS_FAILED)
 			assert_int_equal(verdict.allowed, !remote_tls_is_demanded(&need, cases[i].dane));
 	}
+}
+
+/* Whatever RFC 8460 §4.3 has a name for comes of something, and nothing else does. */
+static void every_result_type(void **state)
+{
+	(void)state;
+	static const char *const types[] = { "starttls-not-supported", "certificate-host-mismatch",
+		"certificate-expired", "certificate-not-trusted", "validation-failure", "tlsa-invalid",
+		"dnssec-invalid", "dane-required", "sts-policy-fetch-error", "sts-policy-invalid",
+		"sts-webpki-invalid" };
+	enum { COUNT = sizeof types / sizeof types[0] };
+	static const enum sts_problem problems[] = { STS_FINE, STS_FETCH_ERROR, STS_POLICY_INVALID,
+		STS_WEBPKI_INVALID };
+	const char *results[sizeof cases / sizeof cases[0] + sizeof problems / sizeof problems[0]];
+	unsigned found[COUNT] = { 0 };
+	size_t count = 0;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		results[count++] = cases[i].result;
+	for (size_t i = 0; i < sizeof problems / sizeof problems[0]; i++)
+		results[count++] = remote_tls_sts_result(problems[i]);
+	for (size_t i = 0; i < count; i++) {
+		size_t t = 0;
+		while (t < COUNT && results[i] != NULL && strcmp(results[i], types[t]) != 0)
+			t++;
+		assert_true(t < COUNT);
+		found[t] += results[i] != NULL;
+	}
+	for (size_t t = 0; t < COUNT; t++)
+		if (found[t] == 0)
+			fail_msg("nothing leads to %s", types[t]);
 }
 
 static void demands(void **state)
@@ -266,6 +311,7 @@ static void demands(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(judged), cmocka_unit_test(demands) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(judged), cmocka_unit_test(every_result_type),
+		cmocka_unit_test(demands) };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,7 +97,9 @@ enum err smarthosts_tls(struct smarthosts *smarthosts, struct config *config, co
 	struct known *known = find(smarthosts, smarthost);
 	if (known->tls == NULL || known->config != config) {
 		struct tls_client_options options = {
-			.verify = smarthost->verify ? TLS_VERIFY_REQUIRED : TLS_VERIFY_NONE,
+			.verify = config_smarthost_is_dane(smarthost->tls) ? TLS_VERIFY_NONE
+				: smarthost->verify                        ? TLS_VERIFY_REQUIRED
+									   : TLS_VERIFY_NONE,
 			.ca_file = smarthost->ca_file != NULL ? smarthost->ca_file : config->delivery.ca_file,
 			.certificate_file = smarthost->certificate,
 			.key_file = smarthost->key,

@@ -3,12 +3,13 @@ import itertools
 import os
 import re
 import smtplib
+import uuid
 
 import pytest
 
 from lab import base
 from lab.auth_peer import AuthPeer, TokenEndpoint, issue_client, token
-from lab.certificates import Authority
+from lab.certificates import Authority, tlsa
 from lab.postrider import make_readable
 
 ME = "me@client.example"
@@ -365,3 +366,115 @@ def test_authorities_of_its_own(start, make_hub, lab):
     server.write_config(**{"smarthost hub": {"ca_file": other.ca}})
     server.reload()
     wait_for_mail(hub, about)
+
+
+# --- DANE ---
+
+@pytest.fixture
+def dane_hub(lab, dns, authority, make_postrider, secret):
+    """dane_hub(records) makes a smart host with a name in a zone and these TLSA records there, and a server that sends through it by DANE."""
+    made = []
+
+    def make(*records, zone="signed", tls="dane", alias=False, fallback=None, certificate=None, **more):
+        label = "h" + uuid.uuid4().hex[:8]
+        ip, port = lab.address(), lab.port(587)
+        certificate = certificate(f"{label}.{zone}") if certificate else authority.issue(["somebody.else.example"])
+        hub = AuthPeer(ip, port, certificate=certificate, implicit_tls=tls.startswith("implicit"), passwords={ME: PASSWORD}, **more)
+        made.append(hub)
+        dns.add(f"{label} A {ip}", *[f"_{port}._tcp.{label} TLSA {r(certificate[0]) if callable(r) else r}" for r in records],
+                *([f"alias{label} CNAME {label}"] if alias else []), zone=zone + ".")
+        name = f"{'alias' if alias else ''}{label}.{zone}"
+        password = secret(PASSWORD)
+        sections = {"smarthost hub": {"host": name, "port": port, "tls": tls, "login": ME, "password_file": password,
+                                      **({"fallbacks": ["other"]} if fallback else {})}}
+        if fallback:
+            sections["smarthost other"] = {"host": fallback.ip, "port": fallback.port, "login": ME, "password_file": password}
+        server = make_postrider(domain="client.example", accounts={"me": "me"}, config={"listen mx": {"relay_from": ["127.0.0.0/8"]}, **sections})
+        return server, hub, name
+
+    yield make
+    for hub in made:
+        hub.close()
+
+
+def refused(server, hub, *words):
+    """Its mail is deferred with a reply that has these words, and the smart host got neither login nor mail."""
+
+    def reply():
+        replies = [r.get("last_reply", "") for m in server.queue_list() for r in m["recipients"]]
+        return [r for r in replies if all(w in r for w in words)]
+
+    base.wait_for(reply, lambda: f"a deferral with {words}; {server.queue_list()}")
+    assert not hub.messages
+    assert not any(c.upper().startswith(("AUTH", "MAIL")) for s in hub.sessions for c in s.commands)
+
+
+@pytest.mark.parametrize("tls", ["dane", "implicit-dane"])
+def test_dane_by_key(dane_hub, tls):
+    """The key alone counts: the certificate is for another name. The login goes over it."""
+    server, hub, _ = dane_hub(tlsa, tls=tls)
+    wait_for_mail(hub, send(server))
+    assert all(m.tls and m.login == ME for m in hub.messages)
+    server.wait_queue_empty()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_dane_by_authority(dane_hub, authority, right):
+    """Usage 2: the name counts, and it is the smart host's."""
+
+    def chain(name):
+        certificate, key = authority.issue([name if right else "wrong.example"])
+        with open(certificate[:-4] + "-chain.pem", "w", encoding="ascii") as f:
+            f.write(base.read_text(certificate) + base.read_text(authority.ca))
+        return certificate[:-4] + "-chain.pem", key
+
+    server, hub, _ = dane_hub(lambda _: tlsa(authority.ca, usage=2, selector=0), certificate=chain)
+    about = send(server)
+    if right:
+        wait_for_mail(hub, about)
+    else:
+        refused(server, hub, "451 4.7.5", "no TLSA record matches its certificate", "hostname mismatch")
+
+
+def test_dane_behind_an_alias(dane_hub):
+    server, hub, _ = dane_hub(tlsa, alias=True)
+    wait_for_mail(hub, send(server))
+
+
+def test_dane_of_another_key(dane_hub, authority):
+    server, hub, name = dane_hub(lambda _: tlsa(authority.issue(["x.example"])[0]))
+    send(server)
+    refused(server, hub, f"451 4.7.5 {name}: no TLSA record matches its certificate")
+
+
+@pytest.mark.parametrize("records, zone, why", [
+    ((), "signed", "demands DANE, but there are no secure TLSA records"),
+    ((lambda c: tlsa(c),), "example", "there are no secure TLSA records: its address records are not signed"),
+    ((lambda c: tlsa(c, usage=1),), "signed", "none of its TLSA records is usable")])
+def test_dane_without_records_that_count(dane_hub, records, zone, why):
+    server, hub, name = dane_hub(*records, zone=zone)
+    send(server)
+    refused(server, hub, f"451 4.7.5 {name}: our policy for {name} demands DANE, but ", why)
+
+
+def test_dane_at_the_port_that_is_spoken_to(dane_hub, dns, authority, lab):
+    """Records of another port say nothing."""
+    server, hub, name = dane_hub()
+    dns.add(f"_25._tcp.{name.split('.')[0]} TLSA {tlsa(authority.issue(['x.example'])[0])}", zone="signed.")
+    send(server)
+    refused(server, hub, "there are no secure TLSA records")
+
+
+def test_dane_without_starttls(dane_hub):
+    server, hub, name = dane_hub(tlsa, script={"STARTTLS": "454 4.7.0 not now"})
+    send(server)
+    refused(server, hub, f"451 4.7.5 {name}: STARTTLS came to nothing (454 4.7.0 not now), but its TLSA records demand TLS")
+
+
+def test_dane_fails_and_a_fallback_takes_it(dane_hub, make_hub, authority, lab):
+    other = make_hub()
+    server, hub, _ = dane_hub(lambda _: tlsa(authority.issue(["x.example"])[0]), fallback=other)
+    server.write_config(**{"smarthost other": {"ca_file": authority.ca}})
+    server.must("reload")
+    wait_for_mail(other, send(server))
+    assert not hub.messages and not hub.logins

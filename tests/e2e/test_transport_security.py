@@ -1,20 +1,19 @@
 """Mail to servers that say how it must be encrypted: DANE in signed zones, MTA-STS policies over HTTPS, REQUIRETLS, and our own policies."""
 import glob
-import hashlib
 import http.server
 import os
 import socket
 import sqlite3
 import ssl
-import subprocess
 import threading
 import uuid
 
 import pytest
 
 from lab import base
+from lab.certificates import tlsa
 from lab.postrider import make_readable
-from lab.scripted_dns import SERVFAIL, ScriptedDns
+from lab.scripted_dns import A, SERVFAIL, ScriptedDns
 from lab.scripted_peer import ScriptedPeer
 from lab.wire import Wire
 
@@ -58,20 +57,6 @@ def deferred(server, recipient, *words):
 def said_nothing(peer):
     """No envelope was ever said to it."""
     return not peer.messages and not any(c.upper().startswith("MAIL") for s in peer.sessions for c in s.commands)
-
-
-def _der(*arguments, data=None):
-    return subprocess.run(["openssl", *arguments], check=True, capture_output=True, input=data).stdout
-
-
-def tlsa(certificate, usage=3, selector=1, matching=1):
-    """The data of a TLSA record for a certificate file's first certificate."""
-    if selector == 1:
-        der = _der("pkey", "-pubin", "-outform", "DER", data=_der("x509", "-in", certificate, "-noout", "-pubkey"))
-    else:
-        der = _der("x509", "-in", certificate, "-outform", "DER")
-    digest = {0: der.hex, 1: hashlib.sha256(der).hexdigest, 2: hashlib.sha512(der).hexdigest}[matching]()
-    return f"{usage} {selector} {matching} {digest}"
 
 
 @pytest.fixture(scope="module")
@@ -584,3 +569,27 @@ def test_results_are_counted(make_postrider, lab, authority, make_peer, sts, sig
     assert rows[plain][0] == "no-policy-found" and rows[plain][3:] == ("", 1)
     assert rows[by_sts][0] == "sts" and "mode: testing" in rows[by_sts][1] and rows[by_sts][3] == "certificate-host-mismatch"
     assert rows[no_policy][0] == "sts" and rows[no_policy][3] == "sts-policy-fetch-error"
+
+
+def test_records_of_no_use_and_forged_addresses_are_counted(make_postrider, lab, dns, authority, make_peer, signed):
+    """RFC 8460 section 4.3.2.1. The first gets its mail all the same, the other one none."""
+    certificate = authority.issue(["mx.example"])
+    peer, other = make_peer(certificate=certificate), make_peer(certificate=certificate)
+    record = tlsa(certificate[0], usage=1)
+    useless, forged = signed(peer, record), signed(other, tlsa(certificate[0]))
+    address = socket.inet_aton(other.ip)
+    forging = ScriptedDns(lab, dns.ip, script={f"mx.{forged}": lambda q: q.answer(*([(q.name, q.type, address)] if q.type == A else []))})
+    try:
+        server = make_postrider(dns=None, accounts={}, config=dict(TRUSTED, queue={"retry_first": "1h", "retry_max": "1h"}, dns={
+            "servers": [forging.server], "trust_anchor": dns.trust_anchor, "timeout": "5s"}))
+        send(server, f"bob@{useless}")
+        send(server, f"bob@{forged}")
+        assert delivered(peer)[0].tls
+        deferred(server, f"bob@{forged}", "451 4.4.3 The address of mx.")
+        assert said_nothing(other)
+        server.stop()
+    finally:
+        forging.close()
+    rows = {row[0]: row[1:] for row in _results(server)}
+    assert rows[useless] == ("tlsa", record, f"mx.{useless}", "tlsa-invalid", 1)
+    assert rows[forged][0] == "tlsa" and rows[forged][2:] == (f"mx.{forged}", "dnssec-invalid", 1)

@@ -1,4 +1,5 @@
 """A certificate authority of the lab, and certificates from it, by the openssl program."""
+import hashlib
 import os
 import subprocess
 
@@ -34,3 +35,17 @@ class Authority:
                   str(1000 + self.number), "-days", "365", "-extfile", base + ".ext", "-out", base + ".pem")
         os.chmod(base + ".key", 0o600)
         return base + ".pem", base + ".key"
+
+
+def _der(*arguments, data=None):
+    return subprocess.run(["openssl", *arguments], check=True, capture_output=True, input=data).stdout
+
+
+def tlsa(certificate, usage=3, selector=1, matching=1):
+    """The data of a TLSA record for a certificate file's first certificate."""
+    if selector == 1:
+        der = _der("pkey", "-pubin", "-outform", "DER", data=_der("x509", "-in", certificate, "-noout", "-pubkey"))
+    else:
+        der = _der("x509", "-in", certificate, "-outform", "DER")
+    digest = {0: der.hex, 1: hashlib.sha256(der).hexdigest, 2: hashlib.sha512(der).hexdigest}[matching]()
+    return f"{usage} {selector} {matching} {digest}"
