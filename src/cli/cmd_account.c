@@ -1,6 +1,7 @@
 #include "cli/admin_client.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/question.h"
 
 #include "crypto/password.h"
 
@@ -95,54 +96,48 @@ static int password(int argc, char **argv)
 	return run("account.password", config_path, arguments, json, no_password ? "no password" : "password set");
 }
 
+static void print_removed(const json_t *result, const struct option_list *words)
+{
+	(void)words;
+	printf("%s: removed (its mail stays on disk)\n", question_text(result, "address"));
+}
+
 static int remove_account(int argc, char **argv)
 {
-	const char *config_path = NULL;
-	bool json = false;
-	const struct option_spec options[] = { CLI_CONFIG_OPTION(&config_path), CLI_JSON_OPTION(&json) };
-	const struct usage usage = {
+	static const struct question question = {
+		.command = "account.remove",
 		.synopsis = "postrider account remove ADDRESS [--config FILE] [--json]",
 		.text = "Removes an account. Its mail stays on disk, in the mail folder.\n",
-		.option_count = sizeof options / sizeof options[0],
-		.options = options,
+		.min = 1,
+		.max = 1,
+		.pack = question_address,
+		.print = print_removed,
 	};
-	struct option_list words;
-	int code = cli_options(&usage, argc, argv, 1, 1, &words);
-	if (code >= 0)
-		return code;
-	return run("account.remove", config_path, json_pack("{s:o}", "address", cli_json_text(words.items[0])), json,
-		"removed (its mail stays on disk)");
+	return question_run(&question, argc, argv);
+}
+
+static void print_list(const json_t *result, const struct option_list *words)
+{
+	const json_t *accounts = json_object_get(result, "accounts");
+	(void)words;
+	for (size_t i = 0; i < json_array_size(accounts); i++) {
+		const json_t *account = json_array_get(accounts, i);
+		bool can_log_in = json_is_true(json_object_get(account, "can_log_in"));
+		printf("%s%s\n", question_text(account, "address"), can_log_in ? "" : "  (no password)");
+	}
 }
 
 static int list(int argc, char **argv)
 {
-	const char *config_path = NULL;
-	bool json = false;
-	const struct option_spec options[] = { CLI_CONFIG_OPTION(&config_path), CLI_JSON_OPTION(&json) };
-	const struct usage usage = {
+	static const struct question question = {
+		.command = "account.list",
 		.synopsis = "postrider account list [DOMAIN] [--config FILE] [--json]",
 		.text = "Lists the accounts, one a line.\n",
-		.option_count = sizeof options / sizeof options[0],
-		.options = options,
+		.max = 1,
+		.pack = question_domain,
+		.print = print_list,
 	};
-	struct option_list words;
-	json_t *result = NULL;
-	int code = cli_options(&usage, argc, argv, 0, 1, &words);
-	if (code < 0)
-		code = admin_client_once(config_path, "account.list",
-			words.count > 0 ? json_pack("{s:o}", "domain", cli_json_text(words.items[0])) : NULL, &result);
-	if (code >= 0)
-		return code;
-	const json_t *accounts = json_object_get(result, "accounts");
-	for (size_t i = 0; !json && i < json_array_size(accounts); i++) {
-		const json_t *account = json_array_get(accounts, i);
-		bool can_log_in = json_is_true(json_object_get(account, "can_log_in"));
-		printf("%s%s\n", cli_text(json_object_get(account, "address")), can_log_in ? "" : "  (no password)");
-	}
-	if (json)
-		cli_print_json(result);
-	json_decref(result);
-	return EX_OK;
+	return question_run(&question, argc, argv);
 }
 
 int cmd_account(int argc, char **argv)

@@ -1,6 +1,7 @@
 #include "cli/admin_client.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/question.h"
 
 static int change(const char *command, const char *synopsis, const char *text, const char *done, int argc, char **argv)
 {
@@ -39,34 +40,25 @@ static int remove_domain(int argc, char **argv)
 		argc, argv);
 }
 
+static void print_list(const json_t *result, const struct option_list *words)
+{
+	const json_t *domains = json_object_get(result, "domains");
+	(void)words;
+	for (size_t i = 0; i < json_array_size(domains); i++)
+		puts(cli_text(json_array_get(domains, i)));
+	if (json_array_size(domains) == 0)
+		fputs("There are no domains yet: postrider domain add example.com\n", stderr);
+}
+
 static int list(int argc, char **argv)
 {
-	const char *config_path = NULL;
-	bool json = false;
-	const struct option_spec options[] = { CLI_CONFIG_OPTION(&config_path), CLI_JSON_OPTION(&json) };
-	const struct usage usage = {
+	static const struct question question = {
+		.command = "domain.list",
 		.synopsis = "postrider domain list [--config FILE] [--json]",
 		.text = "Lists the domains that this server takes mail for, one a line.\n",
-		.option_count = sizeof options / sizeof options[0],
-		.options = options,
+		.print = print_list,
 	};
-	struct option_list arguments;
-	json_t *result = NULL;
-	int code = cli_options(&usage, argc, argv, 0, 0, &arguments);
-	if (code < 0)
-		code = admin_client_once(config_path, "domain.list", NULL, &result);
-	if (code >= 0)
-		return code;
-	const json_t *domains = json_object_get(result, "domains");
-	if (json)
-		cli_print_json(result);
-	else
-		for (size_t i = 0; i < json_array_size(domains); i++)
-			puts(cli_text(json_array_get(domains, i)));
-	if (!json && json_array_size(domains) == 0)
-		fputs("There are no domains yet: postrider domain add example.com\n", stderr);
-	json_decref(result);
-	return EX_OK;
+	return question_run(&question, argc, argv);
 }
 
 int cmd_domain(int argc, char **argv)
