@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include <stddef.h>
 #include <string.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
@@ -14,8 +15,11 @@
 
 void dkim_body_init(struct dkim_body *body, enum dkim_canon canon)
 {
-	memset(body, 0, sizeof *body);
+	/* Not what has no meaning yet: cuts and the stage are most of it. */
+	memset(body, 0, offsetof(struct dkim_body, cuts));
 	body->canon = canon;
+	body->length = body->lines = 0;
+	body->has_blank = body->has_cr = false;
 	dkim_sink_init(&body->sink);
 }
 
@@ -52,10 +56,9 @@ static void reach_cuts(struct dkim_body *body)
 		dkim_sink_peek(&body->sink, body->cuts[body->cuts_done++].digest);
 }
 
-static void put(struct dkim_body *body, struct view bytes)
+static void put_to_cuts(struct dkim_body *body, struct view bytes)
 {
-	if (body->cuts_done < body->cut_count)
-		reach_cuts(body);
+	reach_cuts(body);
 	while (bytes.len > 0 && body->cuts_done < body->cut_count) {
 		uint64_t left = body->cuts[body->cuts_done].at - body->length;
 		struct view part = view_sub(bytes, 0, left < bytes.len ? (size_t)left : bytes.len);
@@ -66,6 +69,16 @@ static void put(struct dkim_body *body, struct view bytes)
 	}
 	if (body->wants_all)
 		dkim_sink_put(&body->sink, bytes);
+	body->length += bytes.len;
+}
+
+static inline void put(struct dkim_body *body, struct view bytes)
+{
+	if (body->cuts_done < body->cut_count || !body->wants_all) {
+		put_to_cuts(body, bytes);
+		return;
+	}
+	dkim_sink_put(&body->sink, bytes);
 	body->length += bytes.len;
 }
 
@@ -162,10 +175,30 @@ static size_t find_changeable(struct view v, size_t at)
 	return at;
 }
 
-/* Puts the text at `at`, which begins with neither white space nor a line end, as far as it stays as it is. Returns its end. */
-static size_t put_unchanged(struct dkim_body *body, struct view piece, size_t at)
+/* Index behind the white space at `at`. */
+static size_t skip_blanks(struct view v, size_t at)
+{
+	while (at < v.len && is_blank(v.ptr[at]))
+		at++;
+	return at;
+}
+
+/* Puts the text at `at`, which begins with neither white space nor a line end, up to what may be the end of a line or of all. Returns its end. */
+static size_t put_to_end_of_line(struct dkim_body *body, struct view piece, size_t at)
 {
 	size_t end = find_changeable(piece, at);
+	while (end < piece.len) {
+		size_t behind = skip_blanks(piece, end);
+		if (behind == piece.len || piece.ptr[behind] == '\r')
+			break;
+		/* With the first of the blanks, if that is what stands for all of them. */
+		bool is_space = piece.ptr[end] == ' ';
+		put_text(body, view_sub(piece, at, end - at + is_space));
+		if (!is_space)
+			put(body, VIEW(" "));
+		at = behind;
+		end = find_changeable(piece, at);
+	}
 	/* Line ends behind it may be the last ones: back to the caller, who counts them. */
 	if (end == piece.len && end - at > 1 && piece.ptr[end - 1] == '\r')
 		end--;
@@ -191,7 +224,7 @@ static void feed_relaxed(struct dkim_body *body, struct view piece)
 			body->lines++;
 			i += 2;
 		} else {
-			i = put_unchanged(body, piece, i);
+			i = put_to_end_of_line(body, piece, i);
 		}
 	}
 }
@@ -223,7 +256,7 @@ void dkim_bodies_want(struct dkim_body *bodies[2], const struct dkim_claim *clai
 {
 	struct dkim_body **body = &bodies[claim->body_canon];
 	if (*body == NULL) {
-		*body = mem_alloc(sizeof **body);
+		*body = mem_resize(NULL, sizeof **body);
 		dkim_body_init(*body, claim->body_canon);
 	}
 	if (claim->has_length)

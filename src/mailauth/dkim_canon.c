@@ -1,6 +1,9 @@
 #include "mailauth/dkim_private.h"
 
 #include <string.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 void dkim_sink_init(struct dkim_sink *sink)
 {
@@ -21,7 +24,7 @@ static void flush(struct dkim_sink *sink)
 }
 
 /* The hash gets whole stages, so that it never has a part of its block to keep. */
-static void put_over(struct dkim_sink *sink, struct view bytes)
+void dkim_sink_put_over(struct dkim_sink *sink, struct view bytes)
 {
 	size_t room = sizeof sink->stage - sink->used;
 	memcpy(sink->stage + sink->used, bytes.ptr, room);
@@ -34,18 +37,6 @@ static void put_over(struct dkim_sink *sink, struct view bytes)
 	if (bytes.len > 0)
 		memcpy(sink->stage, bytes.ptr, bytes.len);
 	sink->used = bytes.len;
-}
-
-void dkim_sink_put(struct dkim_sink *sink, struct view bytes)
-{
-	if (bytes.len == 0)
-		return;
-	if (bytes.len >= sizeof sink->stage - sink->used) {
-		put_over(sink, bytes);
-		return;
-	}
-	memcpy(sink->stage + sink->used, bytes.ptr, bytes.len);
-	sink->used += bytes.len;
 }
 
 void dkim_sink_fork(struct dkim_sink *sink, struct dkim_sink *ret)
@@ -99,13 +90,43 @@ static bool is_text_at(struct view v, size_t i)
 	return c > ' ' || (!is_blank(c) && fold_length(v, i) == 0);
 }
 
+/* White space that is changed, or a fold: anything but a space with text behind it. Of other control characters nothing is promised. */
+static bool is_changeable(struct view v, size_t at)
+{
+	if (v.ptr[at] != ' ')
+		return v.ptr[at] < ' ';
+	return at + 1 == v.len || v.ptr[at + 1] <= ' ';
+}
+
+/* Index of the first such from `at` on. */
+static size_t find_changeable(struct view v, size_t at)
+{
+#ifdef __SSE2__
+	const __m128i space = _mm_set1_epi8(' ');
+	for (; v.len - at > 16; at += 16) {
+		const uint8_t *p = v.ptr + at;
+		const __m128i here = _mm_loadu_si128((const __m128i *)(const void *)p),
+			      next = _mm_loadu_si128((const __m128i *)(const void *)(p + 1));
+		/* At most a space, and below it or with such a one behind it. */
+		const __m128i low = _mm_cmpeq_epi8(_mm_max_epu8(here, space), space),
+			      low_next = _mm_cmpeq_epi8(_mm_max_epu8(next, space), space),
+			      is_space = _mm_cmpeq_epi8(here, space);
+		const __m128i found = _mm_and_si128(low, _mm_or_si128(low_next, _mm_andnot_si128(is_space, low)));
+		unsigned places = (unsigned)_mm_movemask_epi8(found);
+		if (places != 0)
+			return at + (size_t)__builtin_ctz(places);
+	}
+#endif
+	while (at < v.len && !is_changeable(v, at))
+		at++;
+	return at;
+}
+
 static void put_relaxed(struct relaxed_value *out, struct view v)
 {
 	for (size_t i = 0; i < v.len;) {
-		size_t end = i;
-		while (end < v.len && is_text_at(v, end))
-			end++;
-		if (end > i) {
+		if (is_text_at(v, i)) {
+			size_t end = find_changeable(v, i + 1);
 			if (out->has_blank && out->has_text)
 				dkim_sink_put(out->sink, VIEW(" "));
 			dkim_sink_put(out->sink, view_sub(v, i, end - i));
@@ -124,14 +145,16 @@ static void put_relaxed(struct relaxed_value *out, struct view v)
 static void put_relaxed_name(struct view name, struct dkim_sink *sink)
 {
 	uint8_t lower[64];
-	while (name.len > 0) {
-		size_t n = name.len < sizeof lower ? name.len : sizeof lower;
-		for (size_t i = 0; i < n; i++)
-			lower[i] = ascii_lower(name.ptr[i]);
-		dkim_sink_put(sink, view_of(lower, n));
-		name = view_from(name, n);
+	size_t used = 0;
+	for (size_t i = 0; i < name.len; i++) {
+		if (used == sizeof lower - 1) {
+			dkim_sink_put(sink, view_of(lower, used));
+			used = 0;
+		}
+		lower[used++] = ascii_lower(name.ptr[i]);
 	}
-	dkim_sink_put(sink, VIEW(":"));
+	lower[used++] = ':';
+	dkim_sink_put(sink, view_of(lower, used));
 }
 
 void dkim_canon_field(enum dkim_canon canon, const struct header_field *field, struct dkim_sink *sink)

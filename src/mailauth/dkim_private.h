@@ -10,6 +10,8 @@
 #include "mailauth/dkim_keys.h"
 #include "mailauth/tag_list.h"
 
+#include <string.h>
+
 /* A hash behind a small buffer: canonicalised text comes in crumbs, and a hash costs more per call than per byte. */
 struct dkim_sink {
 	struct hash *hash; /* owned */
@@ -19,7 +21,18 @@ struct dkim_sink {
 
 void dkim_sink_init(struct dkim_sink *sink);
 void dkim_sink_clear(struct dkim_sink *sink);
-void dkim_sink_put(struct dkim_sink *sink, struct view bytes);
+/* More than fits in the stage. */
+void dkim_sink_put_over(struct dkim_sink *sink, struct view bytes);
+/* In line: most crumbs have a few bytes. */
+static inline void dkim_sink_put(struct dkim_sink *sink, struct view bytes)
+{
+	if (bytes.len >= sizeof sink->stage - sink->used) {
+		dkim_sink_put_over(sink, bytes);
+	} else if (bytes.len > 0) {
+		memcpy(sink->stage + sink->used, bytes.ptr, bytes.len);
+		sink->used += bytes.len;
+	}
+}
 /* A sink of its own in *ret, which got the same so far. */
 void dkim_sink_fork(struct dkim_sink *sink, struct dkim_sink *ret);
 /* What was put so far. */
@@ -73,13 +86,14 @@ size_t dkim_bodies_memory_bytes(struct dkim_body *const bodies[2]);
 /* The fields of a message, found by name from the bottom up (RFC 6376 §5.4.2) without looking at each for each. */
 #define DKIM_FIELDS_MAX 4096u
 struct dkim_field {
-	uint64_t front; /* the name's first bytes in lower case, as a number that sorts as they do */
+	uint64_t hash; /* of the name, without its case */
 	struct header_field field;
-	uint32_t taken; /* at the first of a name: how many of it were taken */
+	uint32_t round, taken; /* at the first of a name: how many of it were taken in that round */
 };
 struct dkim_fields {
 	size_t count;
-	struct dkim_field *sorted; /* by name, then last first; malformed ones are not there */
+	uint32_t round; /* since how many times it began at the bottom */
+	struct dkim_field *sorted; /* those of one name together, the last first; malformed ones are not there */
 };
 
 /* ERR_LIMIT if there are too many; then there is nothing to clear. */
