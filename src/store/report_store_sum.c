@@ -12,6 +12,14 @@ static struct db_statement *prepare(struct db *db, const char *sql, struct view 
 	return s;
 }
 
+/* The next row of a query (NULL: it could not be asked); false with *ret_err at its end. */
+static bool next_row(struct db_statement *s, enum err *ret_err)
+{
+	bool row = false;
+	*ret_err = s != NULL ? db_step(s, &row) : ERR_IO;
+	return *ret_err == ERR_OK && row;
+}
+
 static uint64_t count(struct db_statement *s, int index)
 {
 	int64_t n = db_column_int(s, index);
@@ -56,11 +64,8 @@ enum err report_store_sources(struct db *db, struct view domain, int64_t since_s
 		" FROM dmarc_report p JOIN dmarc_report_row r ON r.report = p.id"
 		" WHERE p.domain = $1 AND p.end_s >= $2 GROUP BY r.source_ip ORDER BY total DESC, r.source_ip LIMIT $3",
 		domain, since_s, limit);
-	if (s == NULL)
-		return ERR_IO;
-	bool row;
 	enum err err;
-	while ((err = db_step(s, &row)) == ERR_OK && row) {
+	while (next_row(s, &err)) {
 		struct report_source source = {
 			.source_ip = db_column_view(s, 0),
 			.messages = count(s, 1),
@@ -87,11 +92,8 @@ enum err report_store_reporters(struct db *db, struct view domain, int64_t since
 		" WHERE p.domain = $1 AND p.end_s >= $2 GROUP BY p.organization ORDER BY total DESC, p.organization "
 		"LIMIT $3",
 		domain, since_s, limit);
-	if (s == NULL)
-		return ERR_IO;
-	bool row;
 	enum err err;
-	while ((err = db_step(s, &row)) == ERR_OK && row) {
+	while (next_row(s, &err)) {
 		struct report_reporter reporter = {
 			.organization = db_column_view(s, 0),
 			.reports = count(s, 1),
@@ -112,11 +114,8 @@ enum err report_store_failures(struct db *db, struct view domain, int64_t since_
 		"delivery_result, message_id, incidents FROM dmarc_failure WHERE domain = $1 AND received_ms >= $2"
 		" ORDER BY received_ms DESC, id DESC LIMIT $3",
 		domain, since_ms, limit);
-	if (s == NULL)
-		return ERR_IO;
-	bool row;
 	enum err err;
-	while ((err = db_step(s, &row)) == ERR_OK && row) {
+	while (next_row(s, &err)) {
 		struct report_failure failure = {
 			.domain = domain,
 			.reporter = db_column_view(s, 0),
@@ -143,11 +142,8 @@ enum err report_store_tls(struct db *db, struct view domain, int64_t since_s, si
 		" MIN(begin_s), MAX(end_s) FROM tls_report WHERE domain = $1 AND end_s >= $2"
 		" GROUP BY organization, policy_type ORDER BY organization, policy_type LIMIT $3",
 		domain, since_s, limit);
-	if (s == NULL)
-		return ERR_IO;
-	bool row;
 	enum err err;
-	while ((err = db_step(s, &row)) == ERR_OK && row) {
+	while (next_row(s, &err)) {
 		struct report_tls sum = {
 			.domain = domain,
 			.organization = db_column_view(s, 0),
@@ -171,11 +167,8 @@ enum err report_store_tls_failures(struct db *db, struct view domain, int64_t si
 		" WHERE p.domain = $1 AND p.end_s >= $2 GROUP BY r.result, r.host, r.receiving_ip"
 		" ORDER BY total DESC, r.result, r.host LIMIT $3",
 		domain, since_s, limit);
-	if (s == NULL)
-		return ERR_IO;
-	bool more;
 	enum err err;
-	while ((err = db_step(s, &more)) == ERR_OK && more) {
+	while (next_row(s, &err)) {
 		struct report_tls_row row = {
 			.result = db_column_view(s, 0),
 			.host = db_column_view(s, 1),
