@@ -50,6 +50,8 @@ struct reports_task {
 	/* Of TLS: https destinations, one after the other. */
 	size_t at;
 	struct resolver_query *query;
+	struct buf resolve; /* "host:port:" and its addresses, as https_options has them */
+	size_t address_count;
 	struct https_request *request;
 	bool was_posted; /* one of them took it */
 	uint8_t text[]; /* domain, policy */

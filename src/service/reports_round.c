@@ -68,6 +68,7 @@ static void task_free(struct reports_task *task)
 	message_free(task->mail);
 	reports_tls_rows_free(task->tls_rows);
 	buf_clear(&task->file);
+	buf_clear(&task->resolve);
 	config_unref(task->config);
 	mem_free(task);
 }

@@ -128,37 +128,59 @@ static void post(struct reports_task *task, const char *resolve)
 	next_url(task);
 }
 
-static void host_found(void *owner, const struct resolver_answer *answer)
+static void take_addresses(struct reports_task *task, const struct resolver_answer *answer, uint16_t type)
 {
-	struct reports_task *task = owner;
 	struct arena arena;
 	struct dns_answer parsed = { 0 };
-	struct buf resolve = { 0 };
-	char host[256];
-	unsigned port = 0;
-	task->query = NULL;
+	struct net_address address;
 	arena_init(&arena, ANSWER_MAX_BYTES);
 	bool ok = answer->err == ERR_OK && answer->rcode == DNS_RCODE_NOERROR && !answer->bogus &&
-		dns_answer_parse(answer->wire, DNS_TYPE_A, &arena, &parsed) == ERR_OK && parsed.record_count > 0 &&
-		split_url(task->targets->list[task->at].url, host, sizeof host, &port) &&
-		buf_append_format(&resolve, "%s:%u:", host, port) == ERR_OK;
+		dns_answer_parse(answer->wire, type, &arena, &parsed) == ERR_OK;
 	for (size_t i = 0; ok && i < parsed.record_count && i < ADDRESSES_MAX; i++) {
-		const uint8_t *ip = parsed.records[i].data.ptr;
-		ok = parsed.records[i].data.len == 4 &&
-			buf_append_format(&resolve, "%s%u.%u.%u.%u", i > 0 ? "," : "", ip[0], ip[1], ip[2], ip[3]) ==
-				ERR_OK;
-	}
-	if (ok) {
-		post(task, buf_cstr(&resolve));
-	} else {
-		LOG(LOG_LEVEL_INFO, "report-refused", LOG_TEXT("domain", task->domain),
-			LOG_CSTR("url", task->targets->list[task->at].url),
-			LOG_CSTR("reason", "its host has no address"));
-		task->at++;
-		next_url(task);
+		if (net_address_from_bytes(parsed.records[i].data, 0, &address) != ERR_OK)
+			continue;
+		struct net_address_text ip = net_address_ip(&address);
+		const char *before = task->address_count++ > 0 ? "," : "";
+		enum err err = net_address_is_v6(&address)
+			? buf_append_format(&task->resolve, "%s[%s]", before, ip.text)
+			: buf_append_format(&task->resolve, "%s%s", before, ip.text);
+		ASSERT(err == ERR_OK);
 	}
 	arena_clear(&arena);
-	buf_clear(&resolve);
+}
+
+static void ask(
+	struct reports_task *task, uint16_t type, void (*answered)(void *owner, const struct resolver_answer *answer))
+{
+	char host[256];
+	unsigned port;
+	bool ok = split_url(task->targets->list[task->at].url, host, sizeof host, &port);
+	ASSERT(ok); /* next_url() passes over others */
+	task->query = resolver_ask(background_resolver(task->reports->background),
+		resolver_share_named(RESOLVER_FOR_REPORTS, task->domain), host, type, answered, task);
+}
+
+static void aaaa_answered(void *owner, const struct resolver_answer *answer)
+{
+	struct reports_task *task = owner;
+	task->query = NULL;
+	take_addresses(task, answer, DNS_TYPE_AAAA);
+	if (task->address_count > 0) {
+		post(task, buf_cstr(&task->resolve));
+		return;
+	}
+	LOG(LOG_LEVEL_INFO, "report-refused", LOG_TEXT("domain", task->domain),
+		LOG_CSTR("url", task->targets->list[task->at].url), LOG_CSTR("reason", "its host has no address"));
+	task->at++;
+	next_url(task);
+}
+
+static void a_answered(void *owner, const struct resolver_answer *answer)
+{
+	struct reports_task *task = owner;
+	task->query = NULL;
+	take_addresses(task, answer, DNS_TYPE_A);
+	ask(task, DNS_TYPE_AAAA, aaaa_answered);
 }
 
 /* All URLs were tried: mail takes the report too, if an address is there. */
@@ -182,11 +204,15 @@ static void next_url(struct reports_task *task)
 		(task->targets->list[task->at].url[0] == '\0' ||
 			!split_url(task->targets->list[task->at].url, host, sizeof host, &port)))
 		task->at++;
-	if (task->at == task->targets->count)
+	if (task->at == task->targets->count) {
 		end_of_urls(task);
-	else
-		task->query = resolver_ask(background_resolver(task->reports->background),
-			resolver_share_named(RESOLVER_FOR_REPORTS, task->domain), host, DNS_TYPE_A, host_found, task);
+		return;
+	}
+	buf_reset(&task->resolve);
+	task->address_count = 0;
+	enum err err = buf_append_format(&task->resolve, "%s:%u:", host, port);
+	ASSERT(err == ERR_OK);
+	ask(task, DNS_TYPE_A, a_answered);
 }
 
 static void built(struct store_job *job)

@@ -7,6 +7,7 @@ import http.server
 import io
 import json
 import re
+import socket
 import ssl
 import threading
 import time
@@ -459,7 +460,10 @@ class Collector:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer((ip, 0), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+
+        self.server = Server((ip, 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*certificate)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
@@ -477,17 +481,18 @@ def submit(server, to):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("how", ["mail", "https"])
+@pytest.mark.parametrize("how", ["mail", "https", "https over IPv6"])
 def test_tls_report(lab, dns, authority, make_server, make_peer, how):
     """Sessions with a server that has TLS and with one that lost it: counted by policy domain, sent to whom its record names."""
     server = make_server()
     label, number = "t" + uuid.uuid4().hex[:8], uuid.uuid4().hex[:8]
     certificate = authority.issue([f"mx.{label}.example"], [])
     peer, mailbox = make_peer(certificate=certificate), make_peer()
-    collector = Collector(lab.address(), authority, f"rpt{number}.example", refusals=1)
+    is_v6 = how == "https over IPv6"
+    collector = Collector("::1" if is_v6 else lab.address(), authority, f"rpt{number}.example", refusals=1)
     rua = f"mailto:tls@rpt{number}.example" if how == "mail" else f"https://rpt{number}.example:{collector.port}/v1?x=y"
     dns.add(f"{label} MX 10 mx.{label}", f"mx.{label} A {peer.ip}", f"_smtp._tls.{label} TXT {txt('v=TLSRPTv1; rua=' + rua)}",
-            f"rpt{number} MX 10 mx.rpt{number}", f"mx.rpt{number} A {mailbox.ip}", f"rpt{number} A {collector.server.server_address[0]}")
+            f"rpt{number} MX 10 mx.rpt{number}", f"mx.rpt{number} A {mailbox.ip}", f"rpt{number} {'AAAA' if is_v6 else 'A'} {collector.server.server_address[0]}")
     try:
         submit(server, f"bob@{label}.example")
         base.wait_for(lambda: peer.messages, lambda: f"the message; log:\n{server.log_text()[-3000:]}")
