@@ -106,6 +106,15 @@ bool admin_request_scans(const json_t *request)
 	return command != NULL && command->access == ADMIN_SCANS;
 }
 
+bool admin_request_wants_sites(const json_t *request)
+{
+	const char *name = json_string_value(json_object_get(request, "command"));
+	if (name == NULL || strncmp(name, "queue.", strlen("queue.")) != 0)
+		return false;
+	return strcmp(name, "queue.summary") == 0 || strcmp(name, "queue.resume") == 0 ||
+		json_object_get(json_object_get(request, "arguments"), "site") != NULL;
+}
+
 void admin_effects_events(const struct admin_effects *effects, int64_t now_ms,
 	void (*add)(void *owner, const struct store_event *event), void *owner)
 {

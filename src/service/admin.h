@@ -73,6 +73,8 @@ struct admin_context {
 	const char *data_folder; /* for the header of a spooled message; NULL: leave that out */
 	const char *postmaster; /* config->postmaster: this account is not removed; NULL: none */
 	const struct config *config; /* knows the names of streams and smart hosts; NULL: any name will do */
+	const struct site_map
+		*sites; /* what the running server knows of the sites of domains (store/site_map.h); NULL: nothing */
 	bool is_running; /* a server asks, not the command line */
 	bool dkim_unchecked; /* new keys sign at once: config->dkim.check_published is off */
 };
@@ -103,6 +105,9 @@ void admin_effects_clear(struct admin_effects *effects);
 
 /* False: the request only reads, and needs no writing transaction. Unknown commands count as reading (they are refused). */
 bool admin_request_writes(const json_t *request);
+
+/* It asks for sites: a running server adds what it knows of them. */
+bool admin_request_wants_sites(const json_t *request);
 
 /* It reads, and may take long: for a thread where nobody waits behind it. */
 bool admin_request_scans(const json_t *request);

@@ -106,6 +106,7 @@ struct queue_filter admin_filter(const struct admin_call *call)
 		.recipient_domain = admin_text(call, "domain"),
 		.sender = admin_text(call, "sender"),
 		.site = admin_text(call, "site"),
+		.sites = call->context->sites,
 		.stream = admin_text(call, "stream"),
 		.only_held = admin_flag(call, "held"),
 		.only_deferred = admin_flag(call, "deferred"),

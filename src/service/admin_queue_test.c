@@ -289,7 +289,7 @@ static void test_suspended_by_rules(void **state)
 	set_rule("google", "shop", "421 4.7.28 b");
 	must("queue.suspend", "\"site\":\"google\"");
 	expect_result("queue.suspensions", "", "{\"suspensions\":[" OPERATORS "," RULE_OF_NONE "," RULE_OF_SHOP "]}");
-	assert_int_equal(queue_store_note_site(store.db, VIEW("gmail.example"), VIEW("google")), ERR_OK);
+	assert_int_equal(queue_store_note_site(store.db, VIEW("gmail.example"), VIEW("google"), NOW_MS), ERR_OK);
 	expect_result("queue.resume", "\"domain\":\"gmail.example\"",
 		"{\"kind\":\"domain\",\"lifted\":[],\"name\":\"gmail.example\",\"remaining\":[" OPERATORS
 		"," RULE_OF_NONE "," RULE_OF_SHOP "],\"was_suspended\":false}");

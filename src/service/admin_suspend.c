@@ -166,9 +166,7 @@ static enum err add_remaining(struct admin_call *call, const struct target *targ
 	size_t count = 0;
 	enum err err = ERR_OK;
 	if (target->kind == SUSPENSION_DOMAIN)
-		err = queue_store_site_of(call->db, buf_view(&target->name), &site);
-	if (err == ERR_OK && site.len == 0)
-		err = buf_append(&site, buf_view(&target->name));
+		err = queue_store_find_site(call->db, call->context->sites, buf_view(&target->name), &site);
 	if (err == ERR_OK)
 		err = suspension_store_list(call->db, call->context->now_ms, arena, &found, &count);
 	json_t *remaining = json_array();

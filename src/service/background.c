@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "service/reports.h"
 #include "service/signing_publisher.h"
+#include "service/site_pruner.h"
 
 static void *run(void *arg)
 {
@@ -16,6 +17,7 @@ static void start_now(struct loop_task *task)
 	struct background *background = LIST_ENTRY(task, struct background, start_task);
 	reports_start(background->reports);
 	signing_publisher_start(background->publisher);
+	site_pruner_start(background->pruner);
 }
 
 static void end_if_idle(struct background *background)
@@ -29,6 +31,7 @@ static void stop_now(struct loop_task *task)
 	struct background *background = LIST_ENTRY(task, struct background, stop_task);
 	reports_stop(background->reports);
 	signing_publisher_stop(background->publisher);
+	site_pruner_stop(background->pruner);
 	https_free(background->https);
 	background->https = NULL;
 	resolver_free(background->resolver);
@@ -50,6 +53,7 @@ struct background *background_new(struct server *server)
 	}
 	background->reports = reports_new(background);
 	background->publisher = signing_publisher_new(background);
+	background->pruner = site_pruner_new(background);
 	return background;
 }
 
@@ -78,6 +82,7 @@ void background_free(struct background *background)
 	atomic_store(&background->stopping, true);
 	reports_free(background->reports);
 	signing_publisher_free(background->publisher);
+	site_pruner_free(background->pruner);
 	https_free(background->https);
 	resolver_free(background->resolver);
 	loop_free(background->loop);

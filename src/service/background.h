@@ -11,6 +11,7 @@
 
 struct reports;
 struct signing_publisher;
+struct site_pruner;
 
 struct background {
 	struct server *server;
@@ -22,6 +23,7 @@ struct background {
 	struct https *https;
 	struct reports *reports;
 	struct signing_publisher *publisher;
+	struct site_pruner *pruner;
 	uint32_t jobs; /* store jobs under way */
 	_Atomic bool stopping;
 	_Atomic size_t report_bytes; /* of reports that wait to be read */

@@ -11,6 +11,7 @@
 #include "service/signing.h"
 #include "service/signing_publisher.h"
 #include "service/reports.h"
+#include "store/site_map.h"
 #include "store/spool.h"
 
 #define SESSIONS_MAX 32u
@@ -50,6 +51,7 @@ struct control_job {
 	json_t *result;
 	struct dispatcher_status
 		*status; /* being asked for, before the rest is read from the store; NULL: none is wanted */
+	struct dispatcher_sites sites; /* the same; its map is NULL where none is wanted */
 	struct admin_effects effects;
 };
 
@@ -89,6 +91,7 @@ static void job_end(struct control_job *job)
 	json_decref(job->result);
 	admin_effects_clear(&job->effects);
 	mem_free(job->status);
+	site_map_free(job->sites.map);
 	config_unref(job->config);
 	list_remove(&job->link);
 	server_job_ended(job->server);
@@ -106,6 +109,7 @@ static enum err run_request(struct store_job *store_job, struct db *db)
 		.data_folder = store_folder(job->server->store),
 		.postmaster = job->config->postmaster,
 		.config = job->config,
+		.sites = job->sites.map,
 		.is_running = true,
 		.dkim_unchecked = !job->config->dkim.check_published,
 	};
@@ -206,6 +210,11 @@ static void status_known(struct dispatcher_status *status)
 	submit(status->owner);
 }
 
+static void sites_known(struct dispatcher_sites *sites)
+{
+	submit(sites->owner);
+}
+
 static void start_request(struct control_session *session, struct view line)
 {
 	struct server *server = session->control->server;
@@ -229,6 +238,11 @@ static void start_request(struct control_session *session, struct view line)
 		job->status = mem_alloc(sizeof *job->status);
 		job->status->owner = job;
 		dispatcher_ask_status(server->dispatcher, server->main_loop, job->status, status_known);
+		return;
+	}
+	if (admin_request_wants_sites(request)) {
+		job->sites.owner = job;
+		dispatcher_ask_sites(server->dispatcher, server->main_loop, &job->sites, sites_known);
 		return;
 	}
 	submit(job);

@@ -177,7 +177,7 @@ static enum err write_outcomes(struct store_job *job, struct db *db)
 	for (size_t i = 0; i < s->count; i++)
 		waits = waits || s->outcomes[i].kind == QUEUE_DEFERRED;
 	if (err == ERR_OK && waits && route != NULL && route->site.len > 0)
-		err = queue_store_note_site(db, route->domain, route->site);
+		err = queue_store_note_site(db, route->domain, route->site, s->outcomes[0].last_attempt_ms);
 	return err;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "service/dispatcher_private.h"
+#include "store/site_map.h"
 
 static bool is_before(const struct dispatcher_status_line *a, const struct dispatcher_status_line *b)
 {
@@ -68,4 +69,35 @@ void dispatcher_ask_status(struct dispatcher *dispatcher, struct loop *loop, str
 	list_init(&status->task.link);
 	status->task.run = look;
 	loop_post(dispatcher->loop, &status->task);
+}
+
+static void add_site(void *owner, struct view domain, struct view site)
+{
+	site_map_add(owner, domain, site);
+}
+
+static void answer_sites(struct loop_task *task)
+{
+	struct dispatcher_sites *sites = LIST_ENTRY(task, struct dispatcher_sites, task);
+	sites->done(sites);
+}
+
+static void gather_sites(struct loop_task *task)
+{
+	struct dispatcher_sites *sites = LIST_ENTRY(task, struct dispatcher_sites, task);
+	sites->map = site_map_new();
+	domain_routes_each_site(sites->dispatcher->routes, add_site, sites->map);
+	sites->task.run = answer_sites;
+	loop_post(sites->loop, &sites->task);
+}
+
+void dispatcher_ask_sites(struct dispatcher *dispatcher, struct loop *loop, struct dispatcher_sites *sites,
+	void (*done)(struct dispatcher_sites *sites))
+{
+	*sites = (struct dispatcher_sites){
+		.dispatcher = dispatcher, .loop = loop, .done = done, .owner = sites->owner
+	};
+	list_init(&sites->task.link);
+	sites->task.run = gather_sites;
+	loop_post(dispatcher->loop, &sites->task);
 }

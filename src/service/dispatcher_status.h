@@ -24,6 +24,20 @@ struct dispatcher_status {
 	} top[DISPATCHER_STATUS_TOP];
 };
 
+/* What a running server knows of the sites of domains: of those that it sent to, or tried to, in the last time. */
+struct site_map;
+struct dispatcher_sites {
+	struct loop_task task; /* private, as are the next two */
+	struct dispatcher *dispatcher;
+	struct loop *loop;
+	void (*done)(struct dispatcher_sites *sites);
+	void *owner; /* the caller's, set before */
+	struct site_map *map; /* the caller's from then on */
+};
+/* As the other. */
+void dispatcher_ask_sites(struct dispatcher *dispatcher, struct loop *loop, struct dispatcher_sites *sites,
+	void (*done)(struct dispatcher_sites *sites));
+
 /* Looks on the deliver thread; done() is called on the loop that asked, never from inside this call. The status is the caller's and must live until
  * then; the server must not end before (server_job_started()). */
 void dispatcher_ask_status(struct dispatcher *dispatcher, struct loop *loop, struct dispatcher_status *status,

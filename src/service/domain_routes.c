@@ -113,6 +113,15 @@ void domain_routes_configure(struct domain_routes *routes, struct config *config
 	routes->shaping = shaping != NULL ? shaping_ref(shaping) : NULL;
 }
 
+void domain_routes_each_site(
+	struct domain_routes *routes, void (*each)(void *owner, struct view domain, struct view site), void *owner)
+{
+	for (size_t i = 0; i < BUCKETS; i++)
+		for (const struct domain_entry *e = routes->buckets[i]; e != NULL; e = e->next)
+			if (e->route != NULL && e->route->site.len > 0)
+				each(owner, e->domain, e->route->site);
+}
+
 size_t domain_routes_count(const struct domain_routes *routes)
 {
 	return routes->count;

@@ -42,6 +42,9 @@ struct domain_route *domain_routes_find(struct domain_routes *routes, struct vie
 struct list *domain_routes_take_waiting(struct domain_routes *routes);
 /* Failed look-ups are forgotten: the next question is asked at once. */
 void domain_routes_retry(struct domain_routes *routes);
+/* Calls each() for every domain whose site is known. */
+void domain_routes_each_site(
+	struct domain_routes *routes, void (*each)(void *owner, struct view domain, struct view site), void *owner);
 size_t domain_routes_count(const struct domain_routes *routes);
 
 #endif

@@ -104,11 +104,13 @@ enum err queue_store_settle(struct db *db, uint64_t message_id, size_t count, co
 	char ret_spool[64]) MUST_CHECK;
 
 /* The site that mail for a domain goes to (struct domain_route), written with its deferral: how operators name what is on disk. Both are kept in
- * lower case; nothing is written when it is known already. */
-enum err queue_store_note_site(struct db *db, struct view domain, struct view site) MUST_CHECK;
+ * lower case; nothing is written when it is known already, but for once a day. */
+enum err queue_store_note_site(struct db *db, struct view domain, struct view site, int64_t now_ms) MUST_CHECK;
 
-/* The site noted for a domain; nothing is appended where none is. */
-enum err queue_store_site_of(struct db *db, struct view domain, struct buf *out) MUST_CHECK;
+/* The site that a domain belongs to: what is known in memory (NULL: nothing), as noted, or itself; appended. */
+struct site_map;
+enum err queue_store_find_site(
+	struct db *db, const struct site_map *known, struct view domain, struct buf *out) MUST_CHECK;
 
 /* One recipient becomes others (an alias took its mailbox's place): its row goes and theirs, at least one, come. They take over its state, stream,
  * smart host, priority, deliver_by_ms, flags and hold; their indexes follow the message's last and are at least `first_index`. What stands in
@@ -141,7 +143,9 @@ struct queue_filter {
 	uint64_t message_id; /* 0: any */
 	struct view recipient_domain; /* empty: any */
 	struct view sender; /* empty: any; "<>": the null path */
-	struct view site; /* empty: any; as noted, or the domain itself where nothing is */
+	struct view
+		site; /* empty: any; as `sites` has it, else as noted, or the domain itself where nothing is; nothing that an operator sent to a smart host */
+	const struct site_map *sites; /* what a running server knows besides, borrowed; NULL: nothing */
 	struct view stream; /* empty: any */
 	bool only_held, only_deferred;
 	bool only_suspended; /* deferred because of a suspension (store/suspension_store.h) */

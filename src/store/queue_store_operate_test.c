@@ -1,5 +1,6 @@
 /* What operators ask of the queue: lists with filters, searches in bites, and acts. */
 #include "store/queue_store_private.h"
+#include "store/site_map.h"
 #include "store/store_contract.h"
 
 #include <setjmp.h>
@@ -289,8 +290,8 @@ static void filters_by_site_and_suspension(void **state)
 	(void)state;
 	put_three();
 	expect_list(&(struct queue_filter){ .site = VIEW("y.org") }, 0, 100, "1/1 2/0 3/0 ");
-	must(queue_store_note_site(contract.db, VIEW("y.org"), VIEW("google")));
-	must(queue_store_note_site(contract.db, VIEW("z.org"), VIEW("google")));
+	must(queue_store_note_site(contract.db, VIEW("y.org"), VIEW("google"), 0));
+	must(queue_store_note_site(contract.db, VIEW("z.org"), VIEW("google"), 0));
 	expect_list(&(struct queue_filter){ .site = VIEW("y.org") }, 0, 100, "");
 	expect_list(&(struct queue_filter){ .site = VIEW("Google") }, 0, 100, "1/1 2/0 3/0 ");
 	expect_list(&(struct queue_filter){ .site = VIEW("x.ORG") }, 0, 100, "1/0 2/1h ");
@@ -307,6 +308,36 @@ static void filters_by_site_and_suspension(void **state)
 	expect_list(&(struct queue_filter){ .suspended_by = VIEW("site Google") }, 0, 100, "3/0 ");
 	expect_list(&(struct queue_filter){ .suspended_by = VIEW("site goog") }, 0, 100, "");
 	expect_list(&(struct queue_filter){ .suspended_by = VIEW("stream google") }, 0, 100, "");
+	buf_clear(&listed);
+}
+
+/* What a running server knows goes before what was noted, and what an operator sent to a smart host goes to no site. */
+static void filters_by_site_as_known(void **state)
+{
+	(void)state;
+	put_three();
+	must(queue_store_note_site(contract.db, VIEW("y.org"), VIEW("google"), 0));
+	struct site_map *map = site_map_new();
+	site_map_add(map, VIEW("Y.org"), VIEW("Outlook"));
+	site_map_add(map, VIEW("elsewhere.org"), VIEW("google"));
+	struct queue_filter google = { .site = VIEW("google"), .sites = map },
+			    outlook = { .site = VIEW("outlook"), .sites = map },
+			    itself = { .site = VIEW("x.org"), .sites = map };
+	expect_list(&google, 0, 100, "");
+	expect_list(&outlook, 0, 100, "1/1 2/0 3/0 ");
+	expect_list(&itself, 0, 100, "1/0 2/1h ");
+	struct queue_change change = { .action = QUEUE_REBIND, .set_smarthost = true, .smarthost = VIEW("relay") };
+	uint64_t changed;
+	outlook.message_id = 2;
+	must(queue_store_change(contract.db, &change, &outlook, gone, NULL, &changed));
+	assert_int_equal(changed, 1);
+	outlook.message_id = 0;
+	expect_list(&outlook, 0, 100, "1/1 3/0 ");
+	uint64_t ids[10];
+	struct queue_found found;
+	must(queue_store_find(contract.db, &outlook, 0, 100, 10, ids, &found));
+	assert_true(found.count == 2 && ids[0] == 1 && ids[1] == 3);
+	site_map_free(map);
 	buf_clear(&listed);
 }
 
@@ -366,6 +397,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(acts, setup, teardown),
 		cmocka_unit_test_setup_teardown(bounces_and_rebinds, setup, teardown),
 		cmocka_unit_test_setup_teardown(filters_by_site_and_suspension, setup, teardown),
+		cmocka_unit_test_setup_teardown(filters_by_site_as_known, setup, teardown),
 		cmocka_unit_test_setup_teardown(finds_in_bites, setup, teardown),
 		cmocka_unit_test_setup_teardown(acts_on_many, setup, teardown),
 	};

@@ -22,6 +22,9 @@ enum err queue_store_delete_settled(struct db *db, uint64_t message_id, char ret
 struct queue_recipient queue_store_read_recipient(struct db_statement *statement);
 struct queue_message queue_store_read_envelope(struct db_statement *statement, uint64_t id, int at);
 
+/* Days since 1970, UTC. */
+int64_t queue_store_site_day(int64_t now_ms);
+
 /* A look through the queue with a filter (queue_store_scan.c). */
 struct queue_scan_site;
 struct queue_scan {

@@ -80,8 +80,8 @@ static enum err domain_is_of_site(struct queue_scan *scan, struct view domain, b
 		return ERR_OK;
 	}
 	struct buf site = { 0 };
-	enum err err = queue_store_site_of(scan->db, domain, &site);
-	bool matches = view_eq_nocase(site.len > 0 ? buf_view(&site) : domain, scan->filter->site);
+	enum err err = queue_store_find_site(scan->db, scan->filter->sites, domain, &site);
+	bool matches = view_eq_nocase(buf_view(&site), scan->filter->site);
 	buf_clear(&site);
 	if (err != ERR_OK)
 		return err;
@@ -115,6 +115,8 @@ enum err queue_scan_matches(struct queue_scan *scan, uint64_t id, const struct q
 	const struct queue_filter *f = scan->filter;
 	bool matches = simple_parts_match(f, r);
 	enum err err = ERR_OK;
+	if (matches && f->site.len > 0 && r->smarthost.len > 0)
+		matches = false;
 	if (matches && f->site.len > 0)
 		err = domain_is_of_site(scan, queue_scan_domain(r->address), &matches);
 	if (err == ERR_OK && matches && f->sender.len > 0) {
@@ -134,7 +136,8 @@ struct db_statement *queue_scan_keys(
 	struct db *db, const struct queue_filter *filter, uint64_t after_id, int64_t after_index, size_t limit)
 {
 	struct db_statement *s = db_prepare(db,
-		"SELECT message_id, idx, state, attempts, address, stream, last_reply, message_bytes, flags FROM "
+		"SELECT message_id, idx, state, attempts, address, stream, last_reply, message_bytes, flags, smarthost "
+		"FROM "
 		"recipient "
 		"WHERE (message_id, idx) > ($1, $2) AND message_id <= $3 ORDER BY message_id, idx LIMIT $4");
 	if (s != NULL)
@@ -168,5 +171,6 @@ struct queue_recipient queue_scan_read_key(struct db_statement *s, uint64_t *ret
 		.stream = db_column_view(s, 5),
 		.last_reply = db_column_view(s, 6),
 		.flags = (unsigned)db_column_int(s, 8),
+		.smarthost = db_column_view(s, 9),
 	};
 }

@@ -430,14 +430,24 @@ static void replaces_a_recipient(void **state)
 static void notes_sites(void **state)
 {
 	(void)state;
-	must(queue_store_note_site(contract.db, VIEW("Example.COM"), VIEW("Google")));
-	must(queue_store_note_site(contract.db, VIEW("example.org"), VIEW("mx.example.org")));
-	must(queue_store_note_site(contract.db, VIEW("example.com"), VIEW("google")));
+	must(queue_store_note_site(contract.db, VIEW("Example.COM"), VIEW("Google"), 0));
+	must(queue_store_note_site(contract.db, VIEW("example.org"), VIEW("mx.example.org"), 0));
+	must(queue_store_note_site(contract.db, VIEW("example.com"), VIEW("google"), 0));
 	assert_int_equal(contract_int(contract.db,
 				 "SELECT COUNT(*) FROM domain_site WHERE (domain = 'example.com' AND site = 'google')"
 				 " OR (domain = 'example.org' AND site = 'mx.example.org')"),
 		2);
-	must(queue_store_note_site(contract.db, VIEW("example.com"), VIEW("outlook")));
+	must(queue_store_note_site(contract.db, VIEW("example.com"), VIEW("outlook"), 0));
+	/* The day when it was noted last; once a day is enough, and a clock that went back takes nothing back. */
+	static const struct {
+		int64_t now_ms, day;
+	} days[] = { { 86399999, 0 }, { 86400000, 1 }, { 5 * (int64_t)86400000, 5 }, { 86400000, 5 } };
+	for (size_t i = 0; i < sizeof days / sizeof days[0]; i++) {
+		must(queue_store_note_site(contract.db, VIEW("example.org"), VIEW("mx.example.org"), days[i].now_ms));
+		assert_int_equal(
+			contract_int(contract.db, "SELECT noted_day FROM domain_site WHERE domain = 'example.org'"),
+			days[i].day);
+	}
 	assert_int_equal(contract_int(contract.db, "SELECT COUNT(*) FROM domain_site"), 2);
 	assert_int_equal(contract_int(contract.db, "SELECT COUNT(*) FROM domain_site WHERE site = 'google'"), 0);
 }

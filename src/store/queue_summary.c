@@ -440,8 +440,8 @@ static enum err count_sites(struct queue_tally *tally, struct db *db)
 			continue;
 		struct view domain = name_of(e);
 		buf_reset(&site);
-		err = queue_store_site_of(db, domain, &site);
-		count(sites, site.len > 0 ? buf_view(&site) : domain, e->count);
+		err = queue_store_find_site(db, tally->filter.sites, domain, &site);
+		count(sites, buf_view(&site), e->count);
 	}
 	buf_clear(&site);
 	sites->forgot = domains->forgot;

@@ -108,8 +108,8 @@ static void totals_ages_and_groups(void **state)
 {
 	(void)state;
 	put_some();
-	must(queue_store_note_site(contract.db, VIEW("x.org"), VIEW("google")));
-	must(queue_store_note_site(contract.db, VIEW("z.org"), VIEW("google")));
+	must(queue_store_note_site(contract.db, VIEW("x.org"), VIEW("google"), 0));
+	must(queue_store_note_site(contract.db, VIEW("z.org"), VIEW("google"), 0));
 	for (size_t rows = 1; rows < 8; rows++) {
 		struct queue_tally *tally = read_all(&(struct queue_filter){ 0 }, rows);
 		const struct queue_summary *sum = queue_tally_summary(tally);

@@ -7,7 +7,8 @@
  * content's overflow pages.
  * suspension: source is "operator" or "rule" (of shaping), kind is "domain", "site", "smarthost" or "stream"; stream belongs to a site; until_ms 0: until
  * resumed.
- * domain_site: the site that mail for a domain went to when it was last deferred: a row per domain instead of a column per recipient.
+ * domain_site: the site that mail for a domain went to when it was last deferred: a row per domain instead of a column per recipient;
+ *   noted_day: when (days since 1970, UTC), for rows that nothing needs any more are removed.
  */
 #define MAIN_2(BYTES, KEY, SERIAL, CLUSTERED)                                                                          \
 	"ALTER TABLE recipient ADD COLUMN stream TEXT NOT NULL DEFAULT '';"                                            \
@@ -25,7 +26,8 @@
 	" PRIMARY KEY (source, kind, name, stream))" CLUSTERED ";"                                                     \
 	"CREATE TABLE domain_site ("                                                                                   \
 	" domain TEXT NOT NULL PRIMARY KEY,"                                                                           \
-	" site TEXT NOT NULL)" CLUSTERED ";"
+	" site TEXT NOT NULL,"                                                                                         \
+	" noted_day INTEGER NOT NULL)" CLUSTERED ";"
 
 /* Migration 8: FUTURERELEASE (RFC 4865) as it was asked for; hold_for_s 0: by a date. */
 #define MAIN_8(BYTES, KEY, SERIAL, CLUSTERED)                                                                          \

@@ -120,6 +120,26 @@ def test_a_site_is_all_its_domains(here, make_peer, make_domain, dns, lab):
     assert summary(here, "--site", third)["recipients"] + summary(here, "--site", site)["recipients"] >= 2
 
 
+def test_a_site_is_known_from_memory(here, make_peer, dns):
+    """Mail that was never tried, to domains that never deferred any: a running server has sent there, and knows."""
+    peer = make_peer()
+    label = f"known{uuid.uuid4().hex[:6]}"
+    dns.add(f"{label} A {peer.ip}", f"{label}-a MX 10 {label}", f"{label}-b MX 10 {label}")
+    one, other, site = f"{label}-a.example", f"{label}-b.example", f"{label}.example"
+    for domain in (one, other):
+        send(here, f"first@{domain}")
+    base.wait_for(lambda: len(peer.messages) == 2, "what teaches it the way")
+    here.wait_queue_empty()
+    for domain in (one, other):
+        here.must("queue", "suspend", "--domain", domain)
+        send(here, f"u@{domain}")
+    deferred(here, 2)
+    assert {m["recipients"][0]["address"] for m in here.queue_list("--site", site)} == {f"u@{one}", f"u@{other}"}
+    assert here.queue_list("--site", one) == []
+    assert {g["name"]: g["recipients"] for g in summary(here)["sites"]["groups"]} == {site: 2}
+    assert "held: 2 recipients" in here.must("queue", "hold", "--site", site.upper())
+
+
 # --- changing ---
 
 @pytest.mark.parametrize("running", [True, False], ids=["running", "stopped"])
