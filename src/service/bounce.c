@@ -10,11 +10,14 @@
 #include "mail/received.h"
 #include "queue/id.h"
 
+#include <stdio.h>
+
 /* A message is returned whole up to this size when the sender did not say what it wants; RET=FULL may have more. */
 #define RETURN_UNASKED_BYTES 50000u
 #define RETURN_ASKED_BYTES (1024u * 1024)
 #define BOUNCE_MAX_BYTES (4u * 1024 * 1024)
 #define BOUNCE_RECIPIENT_BYTES 8192u /* of text about each recipient, beyond that */
+#define REPORTS_AT_WORKERS 32u /* at once; the others wait */
 
 static bool wants(const struct delivery_recipient *r, unsigned notify, bool by_default)
 {
@@ -126,11 +129,11 @@ static struct dsn_recipient describe(
 	return out;
 }
 
-static enum err put_in_front(const struct delivery *delivery, const struct queue_message *q, struct buf *head)
+static enum err put_in_front(const struct dispatcher *d, const struct queue_message *q, struct buf *head)
 {
 	struct queue_id_text id = queue_id_format(q->id);
 	struct received_trace trace = {
-		.by = view_from_cstr(delivery->dispatcher->config->hostname),
+		.by = view_from_cstr(d->config->hostname),
 		.is_esmtp = true,
 		.id = view_from_cstr(id.text),
 		.recipient = q->recipients[0].address,
@@ -146,7 +149,6 @@ static struct message *make_message(const struct delivery *delivery, struct buf 
 	struct queue_message *q = &m->envelope;
 	m->body = *body;
 	q->id = server_next_message_id(d->server);
-	q->received_at_ms = clock_wall_ms();
 	q->body_type = built->is_8bit ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
 	q->smtputf8 = built->is_smtputf8;
 	q->source = VIEW("dsn");
@@ -156,24 +158,117 @@ static struct message *make_message(const struct delivery *delivery, struct buf 
 		.flags = needs_requiretls(delivery) ? QUEUE_REQUIRETLS : 0,
 		.priority = delivery->recipients[0].recipient->priority, /* RFC 6710 §4.6 */
 		.notify = SMTP_NOTIFY_NEVER,
-		.due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS,
 	};
 	enum err err = message_add_recipient(m, &to);
-	/* An unsigned one is better than none. */
-	if (signing_sign_message(d->server, d->config, buf_view(&m->body), &m->head) != ERR_OK)
-		LOG(LOG_LEVEL_ERROR, "signing-failed", LOG_TEXT("to", to.address), LOG_CSTR("reason", err_detail()));
+	ASSERT(err == ERR_OK);
+	return m;
+}
+
+/* With its signature fields: ready for the queue. The times are of now, since it may have waited for them. */
+static void complete(struct dispatcher *d, struct message *m, struct view signatures)
+{
+	struct queue_message *q = &m->envelope;
+	q->received_at_ms = clock_wall_ms();
+	q->recipients[0].due_at_ms = q->received_at_ms + DISPATCHER_HANDOVER_MS;
+	enum err err = buf_append(&m->head, signatures);
 	if (err == ERR_OK)
-		err = put_in_front(delivery, q, &m->head);
+		err = put_in_front(d, q, &m->head);
 	ASSERT(err == ERR_OK);
 	q->head = buf_view(&m->head);
 	q->body = buf_view(&m->body);
 	q->size_bytes = m->head.len + m->body.len;
 	m->content_loaded = true;
 	message_count_content(m);
-	return m;
 }
 
-struct message *bounce_make(struct delivery *delivery)
+/* One that is to be signed. */
+struct unsigned_report {
+	struct worker_job work; /* first */
+	struct list link;
+	struct dispatcher *dispatcher;
+	struct config *config; /* held */
+	struct message *message;
+	struct buf fields;
+	enum err err;
+	char detail[200];
+	void (*made)(void *owner, struct message *report);
+	void *owner;
+};
+
+static void sign(struct worker_job *work)
+{
+	struct unsigned_report *u = (struct unsigned_report *)(void *)work;
+	u->err = signing_sign_message(u->dispatcher->server, u->config, buf_view(&u->message->body), &u->fields);
+	if (u->err != ERR_OK)
+		snprintf(u->detail, sizeof u->detail, "%s", err_detail());
+}
+
+static void hand_over(struct unsigned_report *u)
+{
+	struct dispatcher *d = u->dispatcher;
+	/* An unsigned one is better than none. */
+	if (u->err != ERR_OK) {
+		LOG(LOG_LEVEL_ERROR, "signing-failed", LOG_TEXT("to", u->message->envelope.recipients[0].address),
+			LOG_CSTR("reason", u->detail));
+		buf_reset(&u->fields);
+	}
+	complete(d, u->message, buf_view(&u->fields));
+	u->made(u->owner, u->message);
+	buf_clear(&u->fields);
+	config_unref(u->config);
+	mem_free(u);
+}
+
+static void was_signed(struct worker_job *work);
+
+/* Signing takes a millisecond, and a list's mail may fail in thousands at once: the loop that starts deliveries leaves it to the workers, and others have
+ * their turn at those. */
+static void start_signing(struct dispatcher *d)
+{
+	struct list *link;
+	while (d->reports_in_work < REPORTS_AT_WORKERS && (link = list_take_first(&d->unsigned_reports)) != NULL) {
+		struct unsigned_report *u = LIST_ENTRY(link, struct unsigned_report, link);
+		u->work.work = sign;
+		u->work.done = was_signed;
+		if (worker_pool_run(d->server->workers, d->loop, &u->work) == ERR_OK) {
+			d->reports_in_work++;
+			continue;
+		}
+		/* They have too much to do already: one that waited for them would wait for long. */
+		sign(&u->work);
+		hand_over(u);
+	}
+}
+
+static void was_signed(struct worker_job *work)
+{
+	struct unsigned_report *u = (struct unsigned_report *)(void *)work;
+	struct dispatcher *d = u->dispatcher;
+	d->reports_in_work--;
+	hand_over(u);
+	start_signing(d);
+}
+
+static void sign_then_tell(
+	struct dispatcher *d, struct message *m, void (*made)(void *owner, struct message *report), void *owner)
+{
+	if (!d->config->dkim.sign || !signing_has_keys(d->server->signing)) {
+		complete(d, m, VIEW_NONE);
+		made(owner, m);
+		return;
+	}
+	struct unsigned_report *u = mem_alloc(sizeof *u);
+	list_init(&u->link);
+	u->dispatcher = d;
+	u->config = config_ref(d->config);
+	u->message = m;
+	u->made = made;
+	u->owner = owner;
+	list_append(&d->unsigned_reports, &u->link);
+	start_signing(d);
+}
+
+static struct message *make(struct delivery *delivery)
 {
 	struct dispatcher *d = delivery->dispatcher;
 	const struct message *original = delivery->message;
@@ -225,4 +320,13 @@ struct message *bounce_make(struct delivery *delivery)
 	buf_clear(&content);
 	mem_free(reported);
 	return m;
+}
+
+void bounce_make(struct delivery *delivery, void (*made)(void *owner, struct message *report), void *owner)
+{
+	struct message *m = make(delivery);
+	if (m != NULL)
+		sign_then_tell(delivery->dispatcher, m, made, owner);
+	else
+		made(owner, NULL);
 }

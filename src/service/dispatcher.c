@@ -263,6 +263,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 	d->server = server;
 	list_init(&d->remotes);
 	list_init(&d->unsettled);
+	list_init(&d->unsigned_reports);
 	d->bucket_count = BUCKETS;
 	d->buckets = mem_alloc_array(BUCKETS, sizeof(struct message *));
 	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;

@@ -109,6 +109,8 @@ struct dispatcher {
 	struct loop_timer tidy_timer;
 	struct loop_timer retry_timer; /* outcomes that could not be written */
 	struct list unsettled;
+	struct list unsigned_reports; /* delivery reports that wait for a worker (bounce.c) */
+	uint32_t reports_in_work;
 
 	struct loop_task pump_task;
 	bool pump_posted;
@@ -221,9 +223,9 @@ void dispatcher_settle_retry(void *dispatcher);
 /* Stopping: outcomes that can't be written are given up; the deliveries will be repeated. */
 void dispatcher_settle_drop(struct dispatcher *dispatcher);
 
-/* bounce.c: the DSN that this delivery's outcomes call for, ready to be put into the queue; NULL: none. The message's content must be loaded (at
- * least the start of it). */
-struct message *bounce_make(struct delivery *delivery);
+/* bounce.c: the DSN that this delivery's outcomes call for, signed and ready to be put into the queue; NULL: none. made() is called once, from here or later from
+ * the loop; the delivery stays until then. The message's content must be loaded (at least the start of it), and is not looked at behind this call. */
+void bounce_make(struct delivery *delivery, void (*made)(void *owner, struct message *report), void *owner);
 /* Whether bounce_make() will make one. */
 bool bounce_is_due(const struct delivery *delivery);
 

@@ -290,6 +290,13 @@ static void fill_outcomes(struct settle *s, int64_t now_ms)
 	}
 }
 
+static void report_made(void *owner, struct message *report)
+{
+	struct settle *s = owner;
+	s->dsn = report;
+	submit(s);
+}
+
 static void write_with_dsn(void *owner, enum err err, const char *detail)
 {
 	struct settle *s = owner;
@@ -298,8 +305,9 @@ static void write_with_dsn(void *owner, enum err err, const char *detail)
 	/* Without the message itself the sender is told all the same: a delivery that happened must not be repeated for want of it. But one
 	 * that is gone from the queue was removed by an operator, who wants no reports. */
 	if (err != ERR_NOT_FOUND)
-		s->dsn = bounce_make(s->delivery);
-	submit(s);
+		bounce_make(s->delivery, report_made, s);
+	else
+		submit(s);
 }
 
 void dispatcher_settle(struct delivery *delivery)

@@ -65,7 +65,7 @@ void signing_seal_finish(struct signing_seal *seal, const struct arc_seal_finish
 void signing_seal_free(struct signing_seal *seal);
 
 /* A message of our own making, header section and body, as it will be sent: appends its signature fields; nothing if there is no key for the domain of its
- * From field. Blocking arithmetic (1 ms with RSA). Any thread. */
+ * From field. Blocking arithmetic (1 ms with RSA): not on a loop that others wait for. Any thread. */
 enum err signing_sign_message(
 	struct server *server, const struct config *config, struct view content, struct buf *out) MUST_CHECK;
 

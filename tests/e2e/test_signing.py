@@ -289,6 +289,21 @@ def test_our_bounces_are_signed(site):
     check_dkimpy(raw, site.records)
 
 
+def test_bounces_of_many_failures_at_once_are_all_signed(site):
+    """More than the workers are given at a time: the others wait for their turn, and none goes without."""
+    count = 60
+    site.ready()
+    site.peer.script["RCPT"] = "550 5.1.1 no such user"
+    with smtplib.SMTP(site.server.ip, site.server.mx_port) as smtp:
+        for i in range(count):
+            smtp.sendmail(f"joe@{site.domain}", [f"nobody{i}@{site.there}"], site.text())
+    site.server.wait_mail("joe", count)
+    folder = os.path.join(site.server.data, "mail", site.domain, "joe", "new")
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name), "rb") as f:
+            check_dkimpy(f.read().replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"), site.records)
+
+
 def newest_mail(site, account):
     """The raw bytes in the Maildir, with the line ends of SMTP, and without what delivery puts on top."""
     folder = os.path.join(site.server.data, "mail", site.domain, account)
