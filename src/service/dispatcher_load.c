@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define PAGE_ROWS 2000u
@@ -106,12 +107,23 @@ void dispatcher_note_finished(struct dispatcher *dispatcher, uint64_t message_id
 	d->finished[d->finished_count++] = message_id;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+	const uint64_t *left = a, *right = b;
+	return *left < *right ? -1 : *left > *right;
+}
+
+/* Once per page: while a slow disk is read, tens of thousands may end, and each row of the page asks for them. */
+static void sort_finished(struct dispatcher *d)
+{
+	if (d->finished_count > 1)
+		qsort(d->finished, d->finished_count, sizeof *d->finished, compare_ids);
+}
+
 static bool finished_meanwhile(const struct dispatcher *d, uint64_t id)
 {
-	for (size_t i = 0; i < d->finished_count; i++)
-		if (d->finished[i] == id)
-			return true;
-	return false;
+	return d->finished_count > 0 &&
+		bsearch(&id, d->finished, d->finished_count, sizeof *d->finished, compare_ids) != NULL;
 }
 
 /* The row as it was when the message became active; a deferral or an operator has changed it since, and it is nobody's now. */
@@ -270,6 +282,7 @@ static void read_again(struct dispatcher *d, const struct load *load, const stru
 
 static void take_page(struct dispatcher *d, const struct load *load)
 {
+	sort_finished(d);
 	for (size_t i = 0; i < load->count; i++) {
 		const struct queue_message *loaded = &load->messages[i];
 		struct message *active = dispatcher_find(d, loaded->id);

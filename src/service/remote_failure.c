@@ -52,7 +52,8 @@ static bool is_of_domain(void *owner, struct list *link)
 	return LIST_ENTRY(link, struct delivery, link)->route == remote->delivery->route;
 }
 
-/* The hosts can be reached, but none of them as this domain demands: that is no trouble of the other domains with the same hosts. */
+/* The hosts can be reached, but none of them as this domain demands: that is no trouble of the other domains with the same hosts. The route that
+ * is marked is the one that was judged: where it was looked up anew meanwhile, the new one may demand something else, and is tried. */
 static void refuse_domain(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
