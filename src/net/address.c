@@ -132,6 +132,23 @@ static struct view raw_ip(const struct net_address *address)
 	return address->any.sa_family == AF_INET6 ? view_of(&address->v6.sin6_addr, 16) : VIEW_NONE;
 }
 
+static uint64_t big_endian(const void *from, size_t count)
+{
+	const uint8_t *bytes = from;
+	uint64_t n = 0;
+	for (size_t i = 0; i < count; i++)
+		n = n << 8 | bytes[i];
+	return n;
+}
+
+uint64_t net_address_network(const struct net_address *address)
+{
+	/* With a bit above the 48 an IPv6 network is no IPv4 network. */
+	if (net_address_is_v6(address))
+		return UINT64_C(1) << 48 | big_endian(&address->v6.sin6_addr, 6);
+	return big_endian(&address->v4.sin_addr, 3);
+}
+
 bool net_address_is_loopback(const struct net_address *address)
 {
 	struct view raw = raw_ip(address);

@@ -31,6 +31,8 @@ struct net_address_text {
 struct net_address_text net_address_ip(const struct net_address *address);
 uint16_t net_address_port(const struct net_address *address);
 bool net_address_is_v6(const struct net_address *address);
+/* A number for the network it is in, as its owner has it at least: IPv4 /24, IPv6 /48. Below 2^56. */
+uint64_t net_address_network(const struct net_address *address);
 bool net_address_is_loopback(const struct net_address *address);
 /* Same IP (ports ignored). */
 bool net_address_same_ip(const struct net_address *a, const struct net_address *b);

@@ -9,9 +9,11 @@
 /* So many domains are kept in mind; the one not asked for longest goes first. */
 #define ENTRIES_MAX 20000u
 #define BUCKETS 8192u
-/* Questions for hosts at a time; the rest wait their turn: libunbound drops questions over its own limit, and domains whose servers are silent must leave
- * room for others. Policies are not counted: their hosts may be silent for a minute each. */
-#define LOOKUPS_MAX 500u
+/* Questions for hosts at a time; the rest wait their turn: domains whose servers are silent must leave places with the DNS servers to others. Those that
+ * could not be looked up last time have a turn of their own, or a list of dead domains that is tried for days would keep the first try of all others
+ * waiting. Policies are not counted: their hosts may be silent for a minute each. */
+enum turn { TURN_FIRST, TURN_AGAIN, TURNS };
+static const size_t lookups_max[TURNS] = { [TURN_FIRST] = 300, [TURN_AGAIN] = 100 };
 #define KEEP_MIN_MS 60000
 #define KEEP_MAX_MS 3600000
 #define FAILURE_FIRST_MS 30000
@@ -24,7 +26,8 @@ struct domain_entry {
 	struct domain_routes *routes;
 	struct view domain; /* owned; lower case */
 	bool is_asking; /* while one of the following is open */
-	bool is_counted; /* in the table's asking_count: its hosts are not known yet */
+	bool is_counted; /* in the table's asking_count of this turn: its hosts are not known yet */
+	enum turn turn; /* when it is counted */
 	struct resolver_query *query;
 	struct sts_query *policy_query;
 	struct domain_route *next_route; /* what is known of it so far */
@@ -40,8 +43,8 @@ struct domain_routes {
 	struct shaping *shaping;
 	struct domain_entry **buckets;
 	size_t count;
-	size_t asking_count;
-	struct list asking, queued;
+	size_t asking_count[TURNS];
+	struct list asking, queued[TURNS];
 	struct list known; /* nobody waits for them; the one asked for last at the end */
 };
 
@@ -55,7 +58,8 @@ struct domain_routes *domain_routes_new(const struct domain_routes_options *opti
 		t->options.dns = &real_dns;
 	t->buckets = mem_alloc_array(BUCKETS, sizeof(struct domain_entry *));
 	list_init(&t->asking);
-	list_init(&t->queued);
+	for (size_t i = 0; i < TURNS; i++)
+		list_init(&t->queued[i]);
 	list_init(&t->known);
 	return t;
 }
@@ -96,7 +100,8 @@ void domain_routes_free(struct domain_routes *routes)
 	if (routes == NULL)
 		return;
 	free_all(&routes->asking);
-	free_all(&routes->queued);
+	for (size_t i = 0; i < TURNS; i++)
+		free_all(&routes->queued[i]);
 	free_all(&routes->known);
 	config_unref(routes->config);
 	shaping_unref(routes->shaping);
@@ -170,7 +175,7 @@ static void go_on(struct domain_routes *t);
 static void leave_count(struct domain_entry *e)
 {
 	if (e->is_counted)
-		e->routes->asking_count--;
+		e->routes->asking_count[e->turn]--;
 	e->is_counted = false;
 }
 
@@ -287,7 +292,7 @@ static void mx_answered(void *owner, const struct resolver_answer *answer)
 	know_if_complete(e);
 }
 
-static void ask(struct domain_entry *e)
+static void ask(struct domain_entry *e, enum turn turn)
 {
 	struct domain_routes *t = e->routes;
 	char name[NAME_MAX_BYTES];
@@ -295,7 +300,8 @@ static void ask(struct domain_entry *e)
 	list_remove(&e->link);
 	list_append(&t->asking, &e->link);
 	e->is_asking = e->is_counted = true;
-	t->asking_count++;
+	e->turn = turn;
+	t->asking_count[turn]++;
 	e->next_route = domain_route_new(e->domain);
 	if (t->options.sts != NULL && t->config->delivery.mta_sts)
 		e->policy_query = sts_find(t->options.sts, e->domain, policy_found, e);
@@ -303,18 +309,24 @@ static void ask(struct domain_entry *e)
 		DNS_TYPE_MX, mx_answered, e);
 }
 
-static void go_on(struct domain_routes *t)
+static void go_on_in(struct domain_routes *t, enum turn turn)
 {
-	while (t->asking_count < LOOKUPS_MAX && !list_is_empty(&t->queued)) {
-		struct domain_entry *e = LIST_ENTRY(t->queued.next, struct domain_entry, link);
+	while (t->asking_count[turn] < lookups_max[turn] && !list_is_empty(&t->queued[turn])) {
+		struct domain_entry *e = LIST_ENTRY(t->queued[turn].next, struct domain_entry, link);
 		if (!list_is_empty(&e->waiting)) {
-			ask(e);
+			ask(e, turn);
 		} else {
 			/* Who waited has gone. */
 			list_remove(&e->link);
 			list_append(&t->known, &e->link);
 		}
 	}
+}
+
+static void go_on(struct domain_routes *t)
+{
+	go_on_in(t, TURN_FIRST);
+	go_on_in(t, TURN_AGAIN);
 }
 
 static bool is_good_literal(struct view domain)
@@ -367,22 +379,32 @@ struct domain_route *domain_routes_find(struct domain_routes *routes, struct vie
 	list_append(&e->waiting, waiter);
 	if (!is_open) {
 		list_remove(&e->link);
-		list_append(&t->queued, &e->link);
+		list_append(&t->queued[e->failures == 0 ? TURN_FIRST : TURN_AGAIN], &e->link);
 		go_on(t);
+	}
+	return NULL;
+}
+
+/* Those whose turn has not come, and that nobody waits for any more, are never looked at again: there may be thousands. */
+static struct list *take_queued(struct domain_routes *t, enum turn turn)
+{
+	while (!list_is_empty(&t->queued[turn])) {
+		struct domain_entry *e = LIST_ENTRY(t->queued[turn].next, struct domain_entry, link);
+		struct list *waiter = list_take_first(&e->waiting);
+		if (waiter != NULL)
+			return waiter;
+		list_remove(&e->link);
+		list_append(&t->known, &e->link);
 	}
 	return NULL;
 }
 
 struct list *domain_routes_take_waiting(struct domain_routes *routes)
 {
-	/* Those whose turn has not come, and that nobody waits for any more, are never looked at again: there may be thousands. */
-	while (!list_is_empty(&routes->queued)) {
-		struct domain_entry *e = LIST_ENTRY(routes->queued.next, struct domain_entry, link);
-		struct list *waiter = list_take_first(&e->waiting);
+	for (enum turn turn = TURN_FIRST; turn < TURNS; turn++) {
+		struct list *waiter = take_queued(routes, turn);
 		if (waiter != NULL)
 			return waiter;
-		list_remove(&e->link);
-		list_append(&routes->known, &e->link);
 	}
 	for (struct list *l = routes->asking.next; l != &routes->asking; l = l->next) {
 		struct domain_entry *e = LIST_ENTRY(l, struct domain_entry, link);

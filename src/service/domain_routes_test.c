@@ -358,6 +358,38 @@ static void leaving_and_reloading(void **state)
 	assert_null(domain_routes_take_waiting(routes));
 }
 
+/* Domains that could not be looked up before have their own questions: they don't keep new ones waiting, nor these them. */
+static void old_failures_wait_for_each_other(void **state)
+{
+	(void)state;
+	enum { DEAD = 150, AGAIN = 100, FRESH = 300 };
+	char domain[32];
+	for (size_t i = 0; i < DEAD; i++) {
+		snprintf(domain, sizeof domain, "dead%zu.example", i);
+		assert_null(find(domain, i));
+		fail_query(i, ERR_TIMEOUT);
+		assert_int_equal(waiters[i].result, MX_TEMPORARY);
+		find(domain, i)->expires_ms = 0; /* its time passes */
+	}
+	for (size_t i = 0; i < DEAD; i++) {
+		snprintf(domain, sizeof domain, "dead%zu.example", i);
+		assert_null(find(domain, i));
+	}
+	assert_int_equal(query_count, DEAD + AGAIN);
+	for (size_t i = 0; i <= FRESH; i++) {
+		snprintf(domain, sizeof domain, "new%zu.example", i);
+		assert_null(find(domain, DEAD + i));
+	}
+	assert_int_equal(query_count, DEAD + AGAIN + FRESH);
+	fail_query(DEAD, ERR_TIMEOUT);
+	assert_int_equal(query_count, DEAD + AGAIN + FRESH + 1);
+	assert_string_equal(queries[DEAD + AGAIN + FRESH].name, "dead100.example");
+	answer(DEAD + AGAIN, 0, "10 mx.example");
+	assert_string_equal(queries[DEAD + AGAIN + FRESH + 1].name, "new300.example");
+	for (struct list *waiter; (waiter = domain_routes_take_waiting(routes)) != NULL;)
+		;
+}
+
 /* Only so many questions at once; the others wait their turn, and need none when nobody wants the answer any more. */
 static void bounded_questions(void **state)
 {
@@ -367,16 +399,16 @@ static void bounded_questions(void **state)
 		snprintf(domain, sizeof domain, "d%zu.example", i);
 		assert_null(find(domain, i));
 	}
-	assert_int_equal(query_count, 500);
-	list_remove(&waiters[500].link);
+	assert_int_equal(query_count, 300);
+	list_remove(&waiters[300].link);
 	answer(0, 0, "10 mx.example");
-	assert_int_equal(query_count, 501);
-	assert_string_equal(queries[500].name, "d501.example");
+	assert_int_equal(query_count, 301);
+	assert_string_equal(queries[300].name, "d301.example");
 	for (size_t i = 1; i < query_count; i++)
 		answer(i, 0, "10 mx.example");
 	assert_int_equal(query_count, 599);
 	for (size_t i = 0; i < 600; i++)
-		assert_int_equal(waiters[i].found, i != 500);
+		assert_int_equal(waiters[i].found, i != 300);
 	/* What is open at the end is cancelled. */
 	assert_null(find("last.example", 0));
 	list_remove(&waiters[0].link);
@@ -411,6 +443,7 @@ int main(void)
 		CASE(without_dns),
 		CASE(failures),
 		CASE(leaving_and_reloading),
+		CASE(old_failures_wait_for_each_other),
 		CASE(bounded_questions),
 		CASE(bounded_memory),
 	};

@@ -275,7 +275,7 @@ struct sts *sts_new(const struct sts_options *options)
 	sts->options = *options;
 	sts->options.ca_file = options->ca_file != NULL ? mem_dup_cstr(options->ca_file) : NULL;
 	list_init(&sts->entries);
-	list_init(&sts->fetches);
+	sts_fetch_init(sts);
 	list_init(&sts->jobs);
 	sts->buckets = mem_alloc_array(BUCKETS, sizeof(struct sts_entry *));
 	loop_timer_init(&sts->timer, options->loop, sts_keep_refresh, sts);
@@ -297,6 +297,7 @@ void sts_free(struct sts *sts)
 	while (!list_is_empty(&sts->entries))
 		free_entry(LIST_ENTRY(sts->entries.next, struct sts_entry, link));
 	sts_keep_forget_jobs(sts);
+	sts_fetch_stop(sts);
 	loop_timer_clear(&sts->timer);
 	mem_free((void *)(uintptr_t)sts->options.ca_file);
 	mem_free(sts->buckets);

@@ -47,8 +47,9 @@ enum sts_problem {
 	STS_WEBPKI_INVALID, /* sts-webpki-invalid: the policy host's certificate */
 };
 /* Finds the policy in force for a domain: `policy` NULL: none (borrowed during the call; ref it to keep it). A fresh policy that can't be fetched does
- * not take away one that is still valid (RFC 8461 §5.1). found() is called once, later, from the loop. At most 64 fetches run at once; a failed one
- * is not tried again for 5 minutes. */
+ * not take away one that is still valid (RFC 8461 §5.1). found() is called once, later, from the loop. At most 128 hosts are talked to at once; who
+ * has not sent his policy within 10 s makes way for others that wait, and after a minute all the same. A fetch that failed is not tried again for 5
+ * minutes. */
 struct sts_query *sts_find(struct sts *sts, struct view domain,
 	void (*found)(void *owner, struct sts_policy *policy, enum sts_problem problem, const char *detail),
 	void *owner);

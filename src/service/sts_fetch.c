@@ -1,25 +1,36 @@
-/* A policy over HTTPS (RFC 8461 §3.3): the addresses of the policy host from our own resolver, then one GET without redirects. */
+/*
+ * A policy over HTTPS (RFC 8461 §3.3): the addresses of the policy host from our own resolver, then one GET without redirects. Anybody can have
+ * domains without number, and policy hosts that take a minute each. So connections are shared out among the networks that the hosts are in, and
+ * there among addresses: who has policies for thousands of domains at one place is quick to hand them out. Mail waits for its domain's turn: if it
+ * went without the policy (§3.3 lets it, once the fetch has failed), slow hosts could take everybody's policies away.
+ */
 #include "service/sts_private.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "crypto/random.h"
 #include "net/address.h"
 
 #include <string.h>
 
-#define FETCHES_MAX 64u
+#define FETCHES_MAX 128u
 /* §3.3: "a suggested timeout is one minute". */
 #define TIMEOUT_MS 60000u
+/* While others wait for a connection. */
+#define PATIENCE_MS 10000
 #define ADDRESSES_MAX 8u
 #define ANSWER_ARENA_BYTES (64u * 1024)
 
 struct sts_fetch {
-	struct list link; /* in sts->fetches, until its turn */
+	struct list link; /* in sts->fetching, once it has its place */
 	struct sts_entry *entry;
-	bool started;
+	struct place place;
+	uint16_t port; /* settings may change while it waits */
+	int64_t started_ms;
 	struct resolver_query *queries[2]; /* A, AAAA */
 	char id[MTA_STS_ID_MAX_BYTES + 1]; /* for which it was started */
 	size_t address_count;
+	struct places_key share; /* by the first of them, which is connected to */
 	struct buf resolve; /* for curl: "host:port:address,address" */
 	struct https_request *request;
 };
@@ -35,8 +46,7 @@ static void free_fetch(struct sts_fetch *fetch)
 		resolver_cancel(fetch->queries[i]);
 	https_cancel(fetch->request);
 	buf_clear(&fetch->resolve);
-	if (fetch->started)
-		sts->fetching--;
+	places_leave(sts->fetch_places, &fetch->place);
 	mem_free(fetch);
 }
 
@@ -99,9 +109,11 @@ static void answered(void *owner, const struct https_answer *answer)
 static void get(struct sts_fetch *fetch)
 {
 	struct sts *sts = fetch->entry->sts;
+	fetch->started_ms = loop_now_ms(sts->options.loop);
+	list_append(&sts->fetching, &fetch->link);
 	char url[400], port[8] = "";
-	if (sts->options.port != 443)
-		snprintf(port, sizeof port, ":%u", (unsigned)sts->options.port);
+	if (fetch->port != 443)
+		snprintf(port, sizeof port, ":%u", (unsigned)fetch->port);
 	snprintf(url, sizeof url, "https://mta-sts.%s%s/.well-known/mta-sts.txt", fetch->entry->domain, port);
 	struct https_options options = {
 		.url = url,
@@ -118,6 +130,8 @@ static void add_address(struct sts_fetch *fetch, struct view raw)
 	struct net_address address;
 	if (fetch->address_count >= ADDRESSES_MAX || net_address_from_bytes(raw, 0, &address) != ERR_OK)
 		return;
+	if (fetch->address_count == 0)
+		fetch->share = (struct places_key){ net_address_network(&address), view_hash(raw) };
 	struct net_address_text ip = net_address_ip(&address);
 	const char *before = fetch->address_count > 0 ? "," : "";
 	enum err err = net_address_is_v6(&address) ? buf_append_format(&fetch->resolve, "%s[%s]", before, ip.text)
@@ -137,6 +151,13 @@ static void take_addresses(struct sts_fetch *fetch, const struct resolver_answer
 	arena_clear(&arena);
 }
 
+static void want_place(struct sts_fetch *fetch)
+{
+	struct sts *sts = fetch->entry->sts;
+	places_want(sts->fetch_places, &fetch->place, fetch->share);
+	start_next(sts);
+}
+
 static void address_answered(struct sts_fetch *fetch, size_t which, const struct resolver_answer *answer)
 {
 	fetch->queries[which] = NULL;
@@ -146,7 +167,7 @@ static void address_answered(struct sts_fetch *fetch, size_t which, const struct
 	if (fetch->address_count == 0)
 		failed(fetch, STS_FETCH_ERROR, "the policy host has no address", "");
 	else
-		get(fetch);
+		want_place(fetch);
 }
 
 static void a_answered(void *owner, const struct resolver_answer *answer)
@@ -159,33 +180,59 @@ static void aaaa_answered(void *owner, const struct resolver_answer *answer)
 	address_answered(owner, 1, answer);
 }
 
-static void start(struct sts_fetch *fetch)
-{
-	struct sts *sts = fetch->entry->sts;
-	char name[320];
-	list_remove(&fetch->link);
-	fetch->started = true;
-	sts->fetching++;
-	snprintf(name, sizeof name, "mta-sts.%s", fetch->entry->domain);
-	enum err err = buf_append_format(&fetch->resolve, "%s:%u:", name, (unsigned)sts->options.port);
-	ASSERT(err == ERR_OK);
-	struct places_key share = resolver_share_named(RESOLVER_FOR_POLICIES, view_from_cstr(fetch->entry->domain));
-	fetch->queries[0] = resolver_ask(sts->options.resolver, share, name, DNS_TYPE_A, a_answered, fetch);
-	fetch->queries[1] = resolver_ask(sts->options.resolver, share, name, DNS_TYPE_AAAA, aaaa_answered, fetch);
-}
-
 static void start_next(struct sts *sts)
 {
-	while (sts->fetching < FETCHES_MAX && !list_is_empty(&sts->fetches))
-		start(LIST_ENTRY(sts->fetches.next, struct sts_fetch, link));
+	struct place *place;
+	while ((place = places_next(sts->fetch_places)) != NULL)
+		get(LIST_ENTRY(place, struct sts_fetch, place));
+	int64_t due_ms = INT64_MAX;
+	if (places_waiting(sts->fetch_places) > 0 && !list_is_empty(&sts->fetching))
+		due_ms = LIST_ENTRY(sts->fetching.next, struct sts_fetch, link)->started_ms + PATIENCE_MS;
+	loop_timer_set(&sts->patience_timer, due_ms);
+}
+
+/* One at a time: those who are told may go on from here. */
+static void end_slowest(void *owner)
+{
+	struct sts *sts = owner;
+	if (places_waiting(sts->fetch_places) == 0 || list_is_empty(&sts->fetching))
+		return;
+	struct sts_fetch *slowest = LIST_ENTRY(sts->fetching.next, struct sts_fetch, link);
+	if (slowest->started_ms + PATIENCE_MS <= loop_now_ms(sts->options.loop))
+		failed(slowest, STS_FETCH_ERROR, "the server is slow, while others wait", "");
+	else
+		start_next(sts);
+}
+
+void sts_fetch_init(struct sts *sts)
+{
+	uint64_t secret;
+	random_bytes(&secret, sizeof secret);
+	sts->fetch_places = places_new(FETCHES_MAX, secret);
+	list_init(&sts->fetching);
+	loop_timer_init(&sts->patience_timer, sts->options.loop, end_slowest, sts);
+}
+
+void sts_fetch_stop(struct sts *sts)
+{
+	loop_timer_clear(&sts->patience_timer);
+	places_free(sts->fetch_places);
 }
 
 void sts_fetch_start(struct sts_entry *entry)
 {
+	struct sts *sts = entry->sts;
 	struct sts_fetch *fetch = mem_alloc(sizeof *fetch);
+	char name[320];
 	fetch->entry = entry;
+	fetch->port = sts->options.port;
 	entry->fetch = fetch;
+	list_init(&fetch->link);
 	memcpy(fetch->id, entry->id, sizeof fetch->id);
-	list_append(&entry->sts->fetches, &fetch->link);
-	start_next(entry->sts);
+	snprintf(name, sizeof name, "mta-sts.%s", entry->domain);
+	enum err err = buf_append_format(&fetch->resolve, "%s:%u:", name, (unsigned)fetch->port);
+	ASSERT(err == ERR_OK);
+	struct places_key share = resolver_share_named(RESOLVER_FOR_POLICIES, view_from_cstr(entry->domain));
+	fetch->queries[0] = resolver_ask(sts->options.resolver, share, name, DNS_TYPE_A, a_answered, fetch);
+	fetch->queries[1] = resolver_ask(sts->options.resolver, share, name, DNS_TYPE_AAAA, aaaa_answered, fetch);
 }

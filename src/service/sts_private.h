@@ -2,6 +2,7 @@
 #ifndef SERVICE_STS_PRIVATE_H
 #define SERVICE_STS_PRIVATE_H
 
+#include "base/places.h"
 #include "service/sts.h"
 
 /* Monotonic time of a fetch that failed; this long ago counts as never. */
@@ -37,8 +38,9 @@ struct sts {
 	struct list entries;
 	size_t entry_count, bucket_count;
 	struct sts_entry **buckets;
-	struct list fetches; /* waiting for their turn */
-	unsigned fetching;
+	struct places *fetch_places; /* connections to policy hosts: shared out among networks and their addresses */
+	struct list fetching; /* those that have a place, the oldest first */
+	struct loop_timer patience_timer; /* while others wait for one */
 	struct list jobs; /* of the store */
 	struct loop_timer timer; /* looks for policies to refresh */
 };
@@ -55,7 +57,10 @@ void sts_entry_decide(struct sts_entry *entry);
 void sts_entry_fetched(struct sts_entry *entry, struct sts_policy *policy);
 void sts_entry_failed(struct sts_entry *entry, enum sts_problem problem, const char *detail);
 
-/* sts_fetch.c: sts_entry_fetched() or sts_entry_failed() follows, later. */
+/* sts_fetch.c */
+void sts_fetch_init(struct sts *sts);
+void sts_fetch_stop(struct sts *sts); /* no fetch is under way any more */
+/* sts_entry_fetched() or sts_entry_failed() follows, later. */
 void sts_fetch_start(struct sts_entry *entry);
 void sts_fetch_cancel(struct sts_fetch *fetch); /* NULL is fine */
 

@@ -7,11 +7,13 @@
 #include "store/store_contract.h"
 #include "store/sts_store.h"
 
+#include <arpa/inet.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -34,8 +36,12 @@ static const char *dns_answer(void *owner, const char *name, uint16_t type)
 	(void)owner;
 	if (type == DNS_TYPE_TXT && strncmp(name, "_mta-sts.", 9) == 0)
 		return record;
-	return type == DNS_TYPE_A && strncmp(name, "mta-sts.", 8) == 0 && strstr(name, "nowhere") == NULL ? "127.0.0.1"
-													  : NULL;
+	if (type != DNS_TYPE_A || strncmp(name, "mta-sts.", 8) != 0 || strstr(name, "nowhere") != NULL)
+		return NULL;
+	/* silent_host() on these. */
+	return strstr(name, "neighbour") != NULL ? "127.0.0.2"
+		: strstr(name, "far") != NULL    ? "127.0.9.1"
+						 : "127.0.0.1";
 }
 
 static const char *https_answer_page(void *owner, const char *request)
@@ -330,6 +336,72 @@ static void many_ask_at_once(void **state)
 	assert_int_equal(policy_host.requests, before + 1);
 }
 
+/* Takes connections, and never says a word. */
+static int silent_host(const char *ip)
+{
+	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(policy_host.port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(inet_pton(AF_INET, ip, &sa.sin_addr), 1);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+	assert_int_equal(listen(fd, 1000), 0);
+	return fd;
+}
+
+/* Policy hosts that take their time do not keep the policies of other domains, not even of their neighbours, from being fetched. */
+static void slow_hosts_stall_nobody_else(void **state)
+{
+	(void)state;
+	static const char *const kinds[] = { "far", "neighbour" };
+	static struct got slow[300];
+	for (size_t k = 0; k < 2; k++) {
+		print_message("  %s\n", kinds[k]);
+		restart();
+		says("v=STSv1; id=1;", ENFORCE);
+		int fd = silent_host(k == 0 ? "127.0.9.1" : "127.0.0.2");
+		for (unsigned i = 0; i < 300; i++) {
+			char domain[60];
+			snprintf(domain, sizeof domain, "d%u.%s.test", i, kinds[k]);
+			slow[i] = (struct got){ 0 };
+			(void)sts_find(sts, view_from_cstr(domain), found, &slow[i]);
+		}
+		struct got got = { 0 };
+		(void)sts_find(sts, k == 0 ? VIEW("one.test") : VIEW("two.test"), found, &got);
+		while (got.times == 0)
+			loop_run(loop);
+		assert_true(got.has_policy && got.mode == MTA_STS_ENFORCE && got.problem == STS_FINE);
+		reopen();
+		close(fd);
+	}
+}
+
+/* A minute is a host's own time, but not that of those who wait behind it. */
+static void slow_hosts_make_way(void **state)
+{
+	(void)state;
+	static struct got slow[100];
+	restart();
+	says("v=STSv1; id=1;", ENFORCE);
+	int fd = silent_host("127.0.0.2");
+	for (unsigned i = 0; i < 100; i++) {
+		char domain[60];
+		snprintf(domain, sizeof domain, "d%u.neighbour.test", i);
+		slow[i] = (struct got){ 0 };
+		(void)sts_find(sts, view_from_cstr(domain), found, &slow[i]);
+	}
+	loop_run(loop);
+	unsigned told = 0;
+	for (unsigned i = 0; i < 100; i++) {
+		told += slow[i].times;
+		if (slow[i].times == 0)
+			continue;
+		assert_int_equal(slow[i].problem, STS_FETCH_ERROR);
+		assert_non_null(strstr(slow[i].detail, "while others wait"));
+	}
+	assert_true(told > 0);
+	reopen();
+	close(fd);
+}
+
 static void freed_while_busy(void **state)
 {
 	(void)state;
@@ -359,6 +431,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(old_ones_are_refreshed, setup, teardown),
 		cmocka_unit_test_setup_teardown(nobody_need_ask, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_ask_at_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(slow_hosts_stall_nobody_else, setup, teardown),
+		cmocka_unit_test_setup_teardown(slow_hosts_make_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(freed_while_busy, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
