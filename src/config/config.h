@@ -154,6 +154,7 @@ struct config_authentication {
 	enum config_verdict dmarc_reject,
 		dmarc_quarantine; /* failed, under p=reject / p=quarantine: reject, quarantine */
 	enum config_verdict bad_from; /* no From field, or several: reject */
+	bool dkim_partial_body; /* signatures count that leave a part of the body unsigned: no */
 	enum config_arc arc; /* verify; seal: what is forwarded through an alias is sealed */
 	size_t trusted_sealer_count;
 	const char *const *trusted_sealers; /* domains whose ARC verdict overrides a DMARC failure */

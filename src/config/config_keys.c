@@ -383,6 +383,8 @@ static const struct config_key keys[] = {
 	  .what = "what to do when DMARC fails and the domain asks for quarantine" },
 	{ "authentication", "bad_from", "reject", CHOICE(enum config_verdict, config, authentication.bad_from, verdicts),
 	  .what = "what to do with a message that has no From field, or several" },
+	{ "authentication", "dkim_partial_body", "no", YES_NO(config, authentication.dkim_partial_body),
+	  .what = "a DKIM signature counts that says nothing of the body's last part (l=), which anybody may have added" },
 	{ "authentication", "arc", "verify", CHOICE(enum config_arc, config, authentication.arc, arc_modes),
 	  .what = "off; verify: read ARC chains; seal: also sign what we forward" },
 	{ "authentication", "trusted_sealers", NULL,

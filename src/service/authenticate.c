@@ -199,6 +199,7 @@ static void on_header(struct intake_tap *tap, const struct intake_header *header
 	struct dkim_verify_options options = {
 		.now_s = (uint64_t)clock_wall_ms() / 1000,
 		.signatures_max = DKIM_SIGNATURES_DEFAULT,
+		.refuses_unsigned_body = !a->options.config->authentication.dkim_partial_body,
 		.keys = a->options.keys,
 	};
 	enum err err = author_find(header->received, &a->author);

@@ -182,6 +182,33 @@ def test_two_signatures_of_two_kinds(here, world):
     assert sorted(found) == [("e", "ed25519-sha256", "pass"), ("s", "rsa-sha256", "pass")]
 
 
+@pytest.mark.parametrize("counts", (False, True))
+def test_text_behind_what_is_signed(make_postrider, world, counts):
+    """A signature of the body's first bytes (l=) says nothing of what anybody put behind them: no pass, unless the operator wants it so."""
+    wishes = {"enabled": True, "dkim_partial_body": True} if counts else {"enabled": True}
+    server = make_postrider(domain="partial.example", config={"authentication": wishes})
+    author = world.domain("v=spf1 -all", "v=DMARC1; p=reject")
+    whole, longer = subject(), subject()
+    with Client(world.ip, server.ip, server.mx_port) as client:
+        message = world.key.sign(letter(author, whole), author, length=True)
+        assert b" l=8;" in message
+        assert client.deliver("", "joe@partial.example", message).startswith("250")
+        message = world.key.sign(letter(author, longer), author, length=True) + b"Send me money.\r\n"
+        reply = client.deliver("", "joe@partial.example", message)
+    assert reply.startswith("250" if counts else "550 5.7.26"), reply
+    assert {"dkim=pass", "dmarc=pass"} <= {f"{m}={r}" for m, r, _, _ in results(server.wait_mail("joe", subject=whole)[0], server.hostname)}
+    if counts:
+        mail = server.wait_mail("joe", subject=longer)[0]
+        assert {"dkim=pass", "dmarc=pass"} <= {f"{m}={r}" for m, r, _, _ in results(mail, server.hostname)}
+        return
+    tagged, kind = subject(), world.domain("v=spf1 -all", "v=DMARC1; p=none")
+    with Client(world.ip, server.ip, server.mx_port) as client:
+        message = world.key.sign(letter(kind, tagged), kind, length=True) + b"Send me money.\r\n"
+        assert client.deliver("", "joe@partial.example", message).startswith("250")
+    [found] = [(r, reason) for m, r, _, reason in results(server.wait_mail("joe", subject=tagged)[0], server.hostname) if m == "dkim"]
+    assert found == ("policy", "a part of the body is not signed")
+
+
 def test_helo_has_its_own_result(here, world):
     about, author, helo = subject(), world.domain("v=spf1 ip4:{ip} -all"), world.domain("v=spf1 -all")
     with Client(world.ip, here.ip, here.mx_port, helo) as client:
