@@ -1,6 +1,7 @@
 """Sites that a shaping rule suspended because of what they said: shown with the reason and the end, kept over a restart, lifted by an operator."""
 import json
 import re
+import threading
 import time
 import uuid
 
@@ -217,17 +218,27 @@ def test_resumed_under_fire(make_here):
     send(here, f"first@{domain}")
     wait_suspended(here)
     peer.script.clear()
-    sent = 0
-    with Wire(here.ip, here.mx_port) as wire:
-        wire.hello()
-        for turn in range(6):
-            if turn > 0:
-                here.must("queue", "suspend", "--site", "strict", "--for", "1h")
-            for _ in range(20):
-                wire.envelope("joe@here.example", f"u{sent}@{domain}")
+    here.must("queue", "resume", "--site", "strict")
+    stop, sent = threading.Event(), [0, 0]
+
+    def fire(number):
+        with Wire(here.ip, here.mx_port) as wire:
+            wire.hello()
+            while not stop.is_set() and sent[number] < 2000:
+                wire.envelope("joe@here.example", f"u{number}.{sent[number]}@{domain}")
                 assert wire.data("Subject: x\r\n\r\nx\r\n.\r\n").startswith("250")
-                sent += 1
+                sent[number] += 1
+    threads = [threading.Thread(target=fire, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            here.must("queue", "suspend", "--site", "strict", "--for", "1h")
             here.must("queue", "resume", "--site", "strict")
-    wait_messages(peer, sent)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    wait_messages(peer, sum(sent))
     here.must("queue", "retry", "--all")  # the first of all was told 421 itself
     here.wait_queue_empty()
