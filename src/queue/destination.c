@@ -26,7 +26,6 @@ struct destination_table *destination_table_new(void)
 	list_init(&table->left);
 	list_init(&table->blocked);
 	list_init(&table->held_gates);
-	list_init(&table->held_by_time);
 	table->next_unblock_ms = table->next_gate_ms = INT64_MAX;
 	return table;
 }
@@ -135,6 +134,8 @@ struct destination *destination_get(struct destination_table *table, struct view
 		list_init(&d->runnable_link);
 		list_init(&d->blocked_link);
 		list_init(&d->held_link);
+		list_init(&d->line_link);
+		list_init(&d->line_idle_link);
 		list_init(&d->left_link);
 		for (size_t i = 0; i < DESTINATION_PRIORITIES; i++)
 			list_init(&d->waiting[i]);
@@ -204,8 +205,8 @@ static void remove_one(struct destination_table *table, struct destination *d, s
 	destination_settle_place(table, d);
 }
 
-static struct list *take_among(struct destination_table *table, struct destination *d, size_t most,
-	bool (*fits)(void *owner, struct list *delivery), void *owner)
+static struct list *find_among(const struct destination *d, size_t most,
+	bool (*fits)(void *owner, struct list *delivery), void *owner, size_t *ret_at)
 {
 	for (size_t at = DESTINATION_PRIORITIES; at-- > 0 && most > 0;) {
 		if ((d->waiting_priorities & UINT32_C(1) << at) == 0)
@@ -213,11 +214,21 @@ static struct list *take_among(struct destination_table *table, struct destinati
 		for (struct list *l = d->waiting[at].next; l != &d->waiting[at] && most > 0; l = l->next, most--) {
 			if (fits != NULL && !fits(owner, l))
 				continue;
-			remove_one(table, d, at, l);
+			*ret_at = at;
 			return l;
 		}
 	}
 	return NULL;
+}
+
+static struct list *take_among(struct destination_table *table, struct destination *d, size_t most,
+	bool (*fits)(void *owner, struct list *delivery), void *owner)
+{
+	size_t at = 0;
+	struct list *found = find_among(d, most, fits, owner, &at);
+	if (found != NULL)
+		remove_one(table, d, at, found);
+	return found;
 }
 
 struct list *destination_take(struct destination_table *table, struct destination *destination)
@@ -229,6 +240,13 @@ struct list *destination_take_fitting(struct destination_table *table, struct de
 	bool (*fits)(void *owner, struct list *delivery), void *owner)
 {
 	return take_among(table, destination, LOOK_AHEAD, fits, owner);
+}
+
+bool destination_has_fitting(
+	const struct destination *destination, bool (*fits)(void *owner, struct list *delivery), void *owner)
+{
+	size_t at = 0;
+	return find_among(destination, LOOK_AHEAD, fits, owner, &at) != NULL;
 }
 
 void destination_take_all_fitting(struct destination_table *table, struct destination *destination,
@@ -258,6 +276,7 @@ struct list *destination_first(const struct destination *destination)
 void destination_opened(struct destination_table *table, struct destination *destination)
 {
 	destination->connections++;
+	destination->turn_at = NULL;
 	for (size_t i = 0; i < destination->gate_count; i++)
 		limiter_connected(destination->gates[i]->limiter);
 	destination_settle_place(table, destination);
@@ -335,6 +354,7 @@ void destination_failed(struct destination_table *table, struct destination *des
 void destination_idle_add(struct destination_table *table, struct destination *destination, struct list *connection)
 {
 	list_append(&destination->idle, connection);
+	destination_gates_idle(table, destination);
 	destination_settle_place(table, destination);
 }
 

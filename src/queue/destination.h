@@ -56,8 +56,13 @@ struct destination {
 	size_t gate_count; /* private, as is what follows: its limiters */
 	struct destination_gate *gates[DESTINATION_LIMITERS_MAX];
 	enum destination_hold hold;
-	struct destination_gate *held_by; /* NULL: only by time */
-	int64_t held_until_ms;
+	struct destination_gate
+		*held_by; /* NULL: by none; held all the same, it waits for an address (egress_waits.c) */
+	const void
+		*turn_at; /* where it waited last, and since when, in numbers: who is let go in vain keeps his turn */
+	uint64_t turn_there;
+	struct list line_link, line_idle_link; /* private to egress_waits.c, with the turn there; 0: none */
+	uint64_t turn;
 };
 
 struct destination_table;
@@ -82,6 +87,9 @@ struct list *destination_take(struct destination_table *table, struct destinatio
 /* Takes the first that fits, among the next few; NULL: none of those does. */
 struct list *destination_take_fitting(struct destination_table *table, struct destination *destination,
 	bool (*fits)(void *owner, struct list *delivery), void *owner);
+/* Whether there is one. */
+bool destination_has_fitting(
+	const struct destination *destination, bool (*fits)(void *owner, struct list *delivery), void *owner);
 /* All that fit, appended to *ret in their order. */
 void destination_take_all_fitting(struct destination_table *table, struct destination *destination,
 	bool (*fits)(void *owner, struct list *delivery), void *owner, struct list *ret);
@@ -105,7 +113,7 @@ void destination_strained(struct destination_table *table, struct destination *d
 void destination_failed(struct destination_table *table, struct destination *destination, int64_t now_ms,
 	int64_t first_ms, int64_t max_ms);
 
-/* A connection became idle; one that is not idle any more (it may not have been). */
+/* A connection became idle: who waits for it to close may ask again, and have it closed; one that is not idle any more (it may not have been). */
 void destination_idle_add(struct destination_table *table, struct destination *destination, struct list *connection);
 void destination_idle_remove(struct destination_table *table, struct destination *destination, struct list *connection);
 
@@ -120,14 +128,14 @@ bool destination_may_send(struct destination_table *table, struct destination *d
 void destination_sent(struct destination *destination, int64_t now_ms);
 /* It came to none: given back, and who waits for that may ask again. */
 void destination_unsent(struct destination_table *table, struct destination *destination, int64_t now_ms);
-/* Something else than its limiters says no until then. */
-void destination_hold_until(struct destination_table *table, struct destination *destination, int64_t until_ms);
 /* The limiter's mind was changed (it was resumed): those that wait for it may ask at once. */
 void destination_ask_again(struct destination_table *table, struct limiter *limiter);
 /* The limiter that suspends it now; NULL: none. */
 const struct limiter *destination_suspended(const struct destination *destination, int64_t now_ms);
 /* The limiter for one of whose connections it waits; NULL: none. */
 const struct limiter *destination_held_by(const struct destination *destination);
+/* It is free to ask again. */
+void destination_let_go(struct destination_table *table, struct destination *destination);
 bool destination_is_under(const struct destination *destination, const struct limiter *limiter);
 
 /* Something of it is left on disk, from there on (or nothing any more: `any` false). */

@@ -43,6 +43,8 @@ void destination_let_go(struct destination_table *table, struct destination *d)
 	if (d->hold == DESTINATION_FREE)
 		return;
 	list_remove(&d->held_link);
+	list_remove(&d->line_link);
+	list_remove(&d->line_idle_link);
 	if (gate != NULL && nobody_waits(gate))
 		list_remove(&gate->link);
 	d->hold = DESTINATION_FREE;
@@ -50,14 +52,19 @@ void destination_let_go(struct destination_table *table, struct destination *d)
 	destination_settle_place(table, d);
 }
 
-/* Most come in the order in which they are let go. */
-static void hold_by_time(struct destination_table *table, struct destination *d)
+/* First come, first served: who was let go in vain comes before those who came after him. */
+static void hold_at(struct destination_table *table, struct destination_queue *queue, struct destination *d)
 {
-	struct list *after = table->held_by_time.prev;
-	while (after != &table->held_by_time &&
-		LIST_ENTRY(after, struct destination, held_link)->held_until_ms > d->held_until_ms)
-		after = after->prev;
-	list_prepend(after, &d->held_link);
+	struct list *before = queue->held.next;
+	if (d->turn_at != queue)
+		d->turn_there = ++table->turns;
+	d->turn_at = queue;
+	if (!list_is_empty(&queue->held) &&
+		LIST_ENTRY(queue->held.prev, struct destination, held_link)->turn_there < d->turn_there)
+		before = &queue->held;
+	while (before != &queue->held && LIST_ENTRY(before, struct destination, held_link)->turn_there < d->turn_there)
+		before = before->next;
+	list_insert_before(before, &d->held_link);
 }
 
 static void hold(struct destination_table *table, struct destination *d, enum destination_hold how,
@@ -66,17 +73,12 @@ static void hold(struct destination_table *table, struct destination *d, enum de
 	destination_let_go(table, d);
 	d->hold = how;
 	d->held_by = gate;
-	d->held_until_ms = until_ms;
-	if (gate == NULL) {
-		hold_by_time(table, d);
-	} else {
-		if (nobody_waits(gate))
-			list_append(&table->held_gates, &gate->link);
-		list_append(&gate->queues[how].held, &d->held_link);
-		gate->queues[how].again_ms = until_ms;
-		if (until_ms < table->next_gate_ms)
-			table->next_gate_ms = until_ms;
-	}
+	if (nobody_waits(gate))
+		list_append(&table->held_gates, &gate->link);
+	hold_at(table, &gate->queues[how], d);
+	gate->queues[how].again_ms = until_ms;
+	if (until_ms < table->next_gate_ms)
+		table->next_gate_ms = until_ms;
 	destination_settle_place(table, d);
 }
 
@@ -140,6 +142,12 @@ void destination_gates_closed(struct destination_table *table, struct destinatio
 	}
 }
 
+void destination_gates_idle(struct destination_table *table, struct destination *destination)
+{
+	for (size_t i = 0; i < destination->gate_count; i++)
+		connection_gone(table, destination->gates[i]);
+}
+
 /* A limiter that says no and names no time in the future would have us ask without end. */
 static int64_t later(int64_t again_ms, int64_t now_ms)
 {
@@ -172,6 +180,7 @@ bool destination_may_open(struct destination_table *table, struct destination *d
 
 void destination_sent(struct destination *destination, int64_t now_ms)
 {
+	destination->turn_at = NULL;
 	for (size_t i = 0; i < destination->gate_count; i++)
 		limiter_sent(destination->gates[i]->limiter, now_ms);
 }
@@ -182,11 +191,6 @@ void destination_unsent(struct destination_table *table, struct destination *des
 		limiter_unsent(destination->gates[i]->limiter, now_ms);
 		may_ask(table, destination->gates[i], DESTINATION_HELD_TO_SEND);
 	}
-}
-
-void destination_hold_until(struct destination_table *table, struct destination *destination, int64_t until_ms)
-{
-	hold(table, destination, DESTINATION_HELD_TO_CONNECT, NULL, until_ms);
 }
 
 void destination_ask_again(struct destination_table *table, struct limiter *limiter)
@@ -210,8 +214,7 @@ const struct limiter *destination_suspended(const struct destination *destinatio
 
 const struct limiter *destination_held_by(const struct destination *destination)
 {
-	bool waits = destination->hold == DESTINATION_HELD_TO_CONNECT && destination->held_by != NULL;
-	return waits ? destination->held_by->limiter : NULL;
+	return destination->hold == DESTINATION_HELD_TO_CONNECT ? destination->held_by->limiter : NULL;
 }
 
 bool destination_is_under(const struct destination *destination, const struct limiter *limiter)
@@ -234,7 +237,7 @@ static bool wake_queue(struct destination_table *table, struct destination_queue
 	return any;
 }
 
-static bool wake_gates(struct destination_table *table, int64_t now_ms)
+bool destination_wake_held(struct destination_table *table, int64_t now_ms)
 {
 	bool any = false;
 	struct list *next;
@@ -250,24 +253,7 @@ static bool wake_gates(struct destination_table *table, int64_t now_ms)
 	return any;
 }
 
-bool destination_wake_held(struct destination_table *table, int64_t now_ms)
-{
-	bool any = wake_gates(table, now_ms);
-	while (!list_is_empty(&table->held_by_time)) {
-		struct destination *d = LIST_ENTRY(table->held_by_time.next, struct destination, held_link);
-		if (d->held_until_ms > now_ms)
-			break;
-		destination_let_go(table, d);
-		any = true;
-	}
-	return any;
-}
-
 int64_t destination_next_wake_ms(const struct destination_table *table)
 {
-	int64_t next_ms = table->next_unblock_ms < table->next_gate_ms ? table->next_unblock_ms : table->next_gate_ms;
-	if (list_is_empty(&table->held_by_time))
-		return next_ms;
-	int64_t until_ms = LIST_ENTRY(table->held_by_time.next, struct destination, held_link)->held_until_ms;
-	return until_ms < next_ms ? until_ms : next_ms;
+	return table->next_unblock_ms < table->next_gate_ms ? table->next_unblock_ms : table->next_gate_ms;
 }

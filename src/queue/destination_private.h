@@ -24,18 +24,19 @@ struct destination_table {
 	struct list runnable; /* the other runnable ones */
 	struct list left; /* something of theirs is on disk */
 	struct list blocked; /* left alone after failures */
+	uint64_t turns; /* given at gates so far */
 	int64_t next_unblock_ms; /* none of those is due sooner */
 	struct list held_gates;
 	int64_t next_gate_ms; /* none of those has to be asked again sooner */
-	struct list held_by_time; /* the first to be let go at the beginning */
 };
 
 /* Puts the destination into the ring that its state asks for, or takes it out. After every change of what is asked there. */
 void destination_settle_place(struct destination_table *table, struct destination *destination);
-void destination_let_go(struct destination_table *table, struct destination *destination);
 /* Lets go of those whose time has come; true: any. */
 bool destination_wake_held(struct destination_table *table, int64_t now_ms);
 /* One of its connections closed: who waited for that may ask again. */
 void destination_gates_closed(struct destination_table *table, struct destination *destination);
+/* One is idle, and may be closed for them. */
+void destination_gates_idle(struct destination_table *table, struct destination *destination);
 
 #endif

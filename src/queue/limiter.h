@@ -29,7 +29,7 @@ struct limiter {
 	struct limiter *next; /* private: hash chain */
 	struct limiter_limits limits;
 	uint32_t connections; /* now */
-	uint32_t users; /* destinations that stand under it */
+	uint32_t users; /* destinations that stand under it, and who else holds on to it */
 	struct limiter_bucket {
 		double tokens;
 		int64_t at_ms;
@@ -40,6 +40,7 @@ struct limiter {
 	int64_t slow_until_ms;
 	void *suspended_by; /* the owner's: what he knows of its suspension; NULL: nothing */
 	void *gate; /* private to destinations: those that wait for it */
+	void *waits; /* private to egress_waits.c: the same, of an address or a stream */
 	uint32_t slow_connections; /* private: while slow, of one without a limit: a share of what was open then */
 };
 

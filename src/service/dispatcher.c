@@ -206,6 +206,7 @@ static void apply_to_waiting(struct dispatcher *d)
 {
 	dispatcher_forget_waiting(d);
 	destination_forget_left(d->destinations);
+	egress_waits_forget(d->egress_waits);
 	configure_routes(d);
 	dispatcher_note_due(d, 0);
 }
@@ -262,6 +263,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 	struct dispatcher *d = mem_alloc(sizeof *d);
 	d->server = server;
 	list_init(&d->remotes);
+	list_init(&d->idle_remotes);
 	list_init(&d->unsettled);
 	list_init(&d->unsigned_reports);
 	d->bucket_count = BUCKETS;
@@ -269,6 +271,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 	d->next_due_wall_ms = d->rewind_ms = INT64_MAX;
 	d->destinations = destination_table_new();
 	d->limiters = limiter_table_new();
+	d->egress_waits = egress_waits_new(d->destinations);
 	d->suspensions = dispatcher_suspensions_new();
 	d->shaped = dispatcher_shaped_new();
 	d->stop_task.run = begin_stop;
@@ -386,6 +389,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 		resolver_free(d->resolver);
 		loop_free(d->loop);
 	}
+	egress_waits_free(d->egress_waits);
 	destination_table_free(d->destinations);
 	dispatcher_shaped_free(d->shaped);
 	limiter_table_free(d->limiters);

@@ -58,10 +58,8 @@ static void set_limiters(const struct delivery *delivery, struct destination *de
 			limits.connections = stream->connections_per_destination;
 		limiters[count++] = limiter_named(d, "site/", route->site, "@", delivery->way.stream, &limits);
 	}
-	if (stream != NULL) {
-		struct limiter_limits limits = streams_limits(stream);
-		limiters[count++] = limiter_named(d, "stream/", view_from_cstr(stream->name), "", VIEW_NONE, &limits);
-	}
+	if (stream != NULL)
+		limiters[count++] = streams_limiter(d->limiters, stream);
 	destination_set_limiters(d->destinations, destination, count, limiters);
 }
 

@@ -83,6 +83,7 @@ struct dispatcher {
 	struct smarthosts *smarthosts;
 	struct destination_table *destinations;
 	struct limiter_table *limiters;
+	struct egress_waits *egress_waits;
 	uint64_t settings_count; /* grows when what limiters are made of may have changed */
 
 	struct message **buckets; /* active messages by id */
@@ -90,6 +91,7 @@ struct dispatcher {
 	uint64_t active_messages, active_recipients;
 	uint32_t connections;
 	struct list remotes;
+	struct list idle_remotes; /* those that wait for a delivery, the first one longest */
 	struct dispatcher_suspensions *suspensions;
 	struct dispatcher_shaped *shaped;
 
@@ -246,13 +248,18 @@ struct streams_pick;
 void remote_open(struct dispatcher *dispatcher, struct delivery *delivery, const struct streams_pick *pick);
 /* An idle connection of the destination takes the delivery that waits first, if there is one that it may go over. */
 bool remote_reuse_for_first(struct destination *destination);
-/* An idle connection, of which there is at least one, takes any delivery that may go over it; or one of them is ended to make room. */
-void remote_reuse_or_quit(struct destination *destination);
+/* Any delivery that may go over one of them. */
+bool remote_reuse(struct destination *destination);
+/* The address from which there is an idle connection that something could go over, but for the address's rates; of several the first whose time comes.
+ * NULL: there is none. */
+struct limiter *remote_idle_short_of(const struct destination *destination);
+/* Ends an idle connection of the destination, which has one. */
+void remote_quit_idle_of(struct destination *destination);
 /* Makes room for a connection to somewhere else. */
 void remote_quit_one_idle(struct dispatcher *dispatcher);
-/* The same where this limiter (NULL: none), or the limits of the stream's addresses, keep others from having one. */
+/* The same where this limiter (NULL: none) keeps others from having one; or from this address. */
 void remote_quit_idle_under(struct dispatcher *dispatcher, const struct limiter *limiter);
-void remote_quit_idle_of_stream(struct dispatcher *dispatcher, const struct config_stream *stream);
+void remote_quit_idle_at(struct dispatcher *dispatcher, const struct limiter *address);
 /* No connection is left for destinations that have none: the one that has let us wait longest is given up, if that was long. */
 void remote_end_slowest(struct dispatcher *dispatcher);
 /* Stopping: idle ones quit, or all are dropped (their deliveries stay on disk). */

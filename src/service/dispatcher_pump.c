@@ -2,10 +2,10 @@
 #include "service/dispatcher_private.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "service/streams.h"
 
 #define TIDY_MS 60000
-#define EGRESS_AGAIN_MS 1000
 #define PATIENCE_LOOK_MS 1000
 
 /* The last quarter of all connections is for destinations that have none: a few that let us wait must not hold up the mail to all others. */
@@ -30,26 +30,50 @@ static void leave_until(struct dispatcher *d, struct destination *destination, c
 	(void)destination_release(d->destinations, destination);
 }
 
+static const struct config_stream *stream_of(const struct dispatcher *d, const struct destination *destination)
+{
+	const struct delivery *first = LIST_ENTRY(destination_first(destination), struct delivery, link);
+	return config_stream_named(d->config, first->way.stream);
+}
+
+/* It is let go when one of its stream's addresses has room: for a connection, or (`idle_at`) for a message on one that it has. */
+static void wait_for_address(struct dispatcher *d, struct destination *destination, const struct config_stream *stream,
+	bool connects, const struct limiter *idle_at)
+{
+	int64_t now_ms = loop_now_ms(d->loop);
+	struct egress_room *rooms = mem_alloc_array(stream->egress_count, sizeof *rooms);
+	streams_look_at_egress(d->server->streams, stream, d->limiters, now_ms, clock_wall_ms(), rooms);
+	/* A message could go, if there were a connection: one that has nothing to do makes room. Its end tells. */
+	for (size_t i = 0; connects && i < stream->egress_count; i++)
+		if (rooms[i].limiter != NULL && rooms[i].send_ms <= now_ms && rooms[i].connect_ms > now_ms)
+			remote_quit_idle_at(d, rooms[i].limiter);
+	struct egress_wish wish = {
+		.stream = streams_limiter(d->limiters, stream),
+		.room_count = stream->egress_count,
+		.rooms = rooms,
+		.connects = connects,
+		.idle_at = idle_at,
+	};
+	egress_waits_add(d->egress_waits, destination, &wish, now_ms);
+	mem_free(rooms);
+}
+
 /* The address to send from. False: there is none now, and the destination is runnable no more. */
 static bool pick_egress(struct dispatcher *d, struct destination *destination, struct streams_pick *ret)
 {
-	const struct delivery *first = LIST_ENTRY(destination_first(destination), struct delivery, link);
-	const struct config_stream *stream = config_stream_named(d->config, first->way.stream);
-	int64_t now_ms = loop_now_ms(d->loop);
-	switch (streams_pick_egress(d->server->streams, stream, d->limiters, now_ms, clock_wall_ms(), ret)) {
-	case STREAMS_USE:
+	const struct config_stream *stream = stream_of(d, destination);
+	bool has_own = stream != NULL && stream->egress_count > 0;
+	enum streams_answer answer = STREAMS_WAIT;
+	if (!has_own || !egress_waits_is_behind(d->egress_waits, destination, streams_limiter(d->limiters, stream)))
+		answer = streams_pick_egress(
+			d->server->streams, stream, d->limiters, loop_now_ms(d->loop), clock_wall_ms(), ret);
+	if (answer == STREAMS_USE)
 		return true;
-	case STREAMS_WAIT:
-		/* A connection that is closed may help sooner than the time it names, and does not say so. */
-		destination_hold_until(d->destinations, destination,
-			ret->again_ms < now_ms + EGRESS_AGAIN_MS ? ret->again_ms : now_ms + EGRESS_AGAIN_MS);
-		remote_quit_idle_of_stream(d, stream);
-		return false;
-	case STREAMS_DEFER:
-	default:
+	if (answer == STREAMS_DEFER)
 		leave_until(d, destination, ret);
-		return false;
-	}
+	else if (!remote_reuse(destination))
+		wait_for_address(d, destination, stream, true, remote_idle_short_of(destination));
+	return false;
 }
 
 static void open_one(struct dispatcher *d, struct destination *destination)
@@ -81,10 +105,17 @@ static void start_one(struct dispatcher *d, struct destination *destination, enu
 			remote_reuse_for_first(destination))
 			return;
 	}
-	if (may_open && destination_has_room(destination))
+	if (may_open && destination_has_room(destination)) {
 		open_one(d, destination);
+		return;
+	}
+	if (remote_reuse(destination))
+		return;
+	const struct limiter *idle_at = remote_idle_short_of(destination);
+	if (idle_at != NULL)
+		wait_for_address(d, destination, stream_of(d, destination), false, idle_at);
 	else
-		remote_reuse_or_quit(destination);
+		remote_quit_idle_of(destination);
 }
 
 /* Every place is taken: who has let us wait for long makes room for those that have none. */
@@ -94,6 +125,19 @@ static void watch_patience(struct dispatcher *d)
 		destination_wants_first_connection(d->destinations);
 	if (is_short && d->patience_timer.due_ms == INT64_MAX)
 		loop_timer_set(&d->patience_timer, loop_now_ms(d->loop) + PATIENCE_LOOK_MS);
+}
+
+/* Those whose time has come. */
+static bool wake(struct dispatcher *d, int64_t now_ms)
+{
+	bool any = destination_wake(d->destinations, now_ms), for_address = egress_waits_wake(d->egress_waits, now_ms);
+	return any || for_address;
+}
+
+static void set_wake_timer(struct dispatcher *d)
+{
+	int64_t next_ms = destination_next_wake_ms(d->destinations), egress_ms = egress_waits_next_ms(d->egress_waits);
+	loop_timer_set(&d->unblock_timer, egress_ms < next_ms ? egress_ms : next_ms);
 }
 
 static void pump(struct dispatcher *d)
@@ -106,8 +150,8 @@ static void pump(struct dispatcher *d)
 		while (leave = leave_to_open(d),
 			(destination = destination_next_runnable(d->destinations, leave)) != NULL)
 			start_one(d, destination, leave);
-	} while (destination_wake(d->destinations, loop_now_ms(d->loop)));
-	loop_timer_set(&d->unblock_timer, destination_next_wake_ms(d->destinations));
+	} while (wake(d, loop_now_ms(d->loop)));
+	set_wake_timer(d);
 	/* A connection that ends pumps again; one that only waits for more of its own makes room for others. */
 	if (leave_to_open(d) != DESTINATION_MAY_OPEN && destination_wants_connection(d->destinations))
 		remote_quit_one_idle(d);

@@ -22,6 +22,31 @@ void remote_set_proven(struct remote *remote, bool proven)
 	remote->destination->proven += proven ? 1 : (uint32_t)-1;
 }
 
+/* A place at its address may be free, or a message: who waits for one is asked. */
+static void egress_may_have_room(struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	if (remote->egress_limiter != NULL && egress_waits_may_ask(d->egress_waits, remote->egress_limiter) &&
+		!d->stopping)
+		dispatcher_pump_soon(d);
+}
+
+/* It waits for no delivery any more; it may not have. */
+static void leave_idle(struct remote *remote)
+{
+	struct dispatcher *d = remote->dispatcher;
+	bool was_idle = !list_is_empty(&remote->idle_link);
+	destination_idle_remove(d->destinations, remote->destination, &remote->idle_link);
+	list_remove(&remote->all_idle_link);
+	loop_timer_set(&remote->idle_timer, INT64_MAX);
+	/* That may be what it waited for. */
+	if (was_idle && egress_waits_has(remote->destination)) {
+		destination_let_go(d->destinations, remote->destination);
+		if (!d->stopping)
+			dispatcher_pump_soon(d);
+	}
+}
+
 void remote_free(struct remote *remote)
 {
 	struct dispatcher *d = remote->dispatcher;
@@ -29,17 +54,18 @@ void remote_free(struct remote *remote)
 	remote_transaction_clear(remote);
 	remote_hosts_stop(remote);
 	buf_clear(&remote->tls.tlsa_text);
+	leave_idle(remote);
 	loop_timer_clear(&remote->timer);
 	loop_timer_clear(&remote->idle_timer);
 	stream_free(remote->stream);
 	smtp_sender_free(remote->engine);
 	remote_login_clear(remote);
 	remote_set_proven(remote, false);
-	destination_idle_remove(d->destinations, remote->destination, &remote->idle_link);
 	list_remove(&remote->link);
 	destination_closed(d->destinations, remote->destination);
 	if (remote->egress_limiter != NULL)
 		limiter_disconnected(remote->egress_limiter);
+	egress_may_have_room(remote);
 	destination_release(d->destinations, remote->destination);
 	d->connections--;
 	arena_clear(&remote->arena);
@@ -116,7 +142,14 @@ static void go_idle(struct remote *remote)
 		return;
 	}
 	destination_idle_add(d->destinations, remote->destination, &remote->idle_link);
+	list_append(&d->idle_remotes, &remote->all_idle_link);
 	loop_timer_set(&remote->idle_timer, loop_now_ms(d->loop) + remote->config->delivery.idle_ms);
+	/* What its destination waits for may be this one now; others may have it closed for them. */
+	if (egress_waits_has(remote->destination))
+		destination_let_go(d->destinations, remote->destination);
+	egress_may_have_room(remote);
+	if (remote->destination->waiting_count > 0 || destination_next_wake_ms(d->destinations) <= loop_now_ms(d->loop))
+		dispatcher_pump_soon(d);
 }
 
 /* Before this connection was had: the host was no good, for mail of this domain. */
@@ -173,14 +206,23 @@ static bool goes_to(void *owner, struct list *link)
 	return is_the_turn_of(remote, delivery->route);
 }
 
+/* The rates of its address say no, or others have waited for longer. *ret_again_ms: when they say yes. */
+static bool is_short_of_messages(const struct remote *remote, int64_t *ret_again_ms)
+{
+	struct dispatcher *d = remote->dispatcher;
+	struct limiter *limiter = remote->egress_limiter;
+	*ret_again_ms = loop_now_ms(d->loop);
+	return limiter != NULL &&
+		(!limiter_may_send(limiter, loop_now_ms(d->loop), ret_again_ms) ||
+			egress_waits_is_behind_at(d->egress_waits, remote->destination, limiter));
+}
+
 /* As far as its address goes: rates, and the ceiling of a new one. */
 static bool egress_may_send(const struct remote *remote)
 {
-	struct dispatcher *d = remote->dispatcher;
 	int64_t again_ms;
-	return (remote->egress_limiter == NULL ||
-		       limiter_may_send(remote->egress_limiter, loop_now_ms(d->loop), &again_ms)) &&
-		streams_may_send(d->server->streams, remote->egress, clock_wall_ms());
+	return !is_short_of_messages(remote, &again_ms) &&
+		streams_may_send(remote->dispatcher->server->streams, remote->egress, clock_wall_ms());
 }
 
 /* Counted when it is given to a connection, so that no more are given to others than may be sent. */
@@ -191,8 +233,10 @@ static void count_message(struct remote *remote)
 		return;
 	remote->is_counted = true;
 	destination_sent(remote->destination, now_ms);
-	if (remote->egress_limiter != NULL)
-		limiter_sent(remote->egress_limiter, now_ms);
+	if (remote->egress_limiter == NULL)
+		return;
+	limiter_sent(remote->egress_limiter, now_ms);
+	egress_waits_took(remote->dispatcher->egress_waits, remote->destination, remote->egress_limiter);
 }
 
 static void count_for_today(struct remote *remote)
@@ -218,6 +262,7 @@ void remote_uncount(struct remote *remote)
 		destination_unsent(d->destinations, remote->destination, now_ms);
 		if (remote->egress_limiter != NULL)
 			limiter_unsent(remote->egress_limiter, now_ms);
+		egress_may_have_room(remote);
 		if (!d->stopping)
 			dispatcher_pump_soon(d);
 	}
@@ -312,8 +357,7 @@ bool remote_put_back(struct remote *remote)
 static void quit_idle(void *owner)
 {
 	struct remote *remote = owner;
-	destination_idle_remove(remote->dispatcher->destinations, remote->destination, &remote->idle_link);
-	loop_timer_set(&remote->idle_timer, INT64_MAX);
+	leave_idle(remote);
 	quit(remote);
 	remote_go_on(remote);
 }
@@ -341,6 +385,7 @@ void remote_open(struct dispatcher *dispatcher, struct delivery *delivery, const
 	remote->step_ms = loop_now_ms(dispatcher->loop);
 	remote->spool_fd = -1;
 	list_init(&remote->idle_link);
+	list_init(&remote->all_idle_link);
 	list_append(&dispatcher->remotes, &remote->link);
 	dispatcher->connections++;
 	arena_init(&remote->arena, ARENA_BYTES);
@@ -366,9 +411,7 @@ static struct remote *idle_remote(struct list *link)
 /* The idle connection takes the delivery, which waits nowhere any more. */
 static void reuse(struct remote *remote, struct delivery *delivery)
 {
-	struct dispatcher *d = remote->dispatcher;
-	destination_idle_remove(d->destinations, remote->destination, &remote->idle_link);
-	loop_timer_set(&remote->idle_timer, INT64_MAX);
+	leave_idle(remote);
 	assign(remote, delivery);
 	remote->busy = true;
 	begin(remote);
@@ -396,7 +439,7 @@ bool remote_reuse_for_first(struct destination *destination)
 	return false;
 }
 
-void remote_reuse_or_quit(struct destination *destination)
+bool remote_reuse(struct destination *destination)
 {
 	for (struct list *l = destination->idle.next; l != &destination->idle; l = l->next) {
 		struct remote *remote = idle_remote(l);
@@ -406,8 +449,31 @@ void remote_reuse_or_quit(struct destination *destination)
 		if (link == NULL)
 			continue;
 		reuse(remote, LIST_ENTRY(link, struct delivery, link));
-		return;
+		return true;
 	}
+	return false;
+}
+
+struct limiter *remote_idle_short_of(const struct destination *destination)
+{
+	struct limiter *found = NULL;
+	int64_t first_ms = INT64_MAX;
+	for (struct list *l = destination->idle.next; l != &destination->idle; l = l->next) {
+		struct remote *remote = idle_remote(l);
+		const struct streams *streams = remote->dispatcher->server->streams;
+		int64_t again_ms;
+		if (is_short_of_messages(remote, &again_ms) && again_ms < first_ms && may_go_on(remote) &&
+			streams_may_send(streams, remote->egress, clock_wall_ms()) &&
+			destination_has_fitting(destination, goes_to, remote)) {
+			found = remote->egress_limiter;
+			first_ms = again_ms;
+		}
+	}
+	return found;
+}
+
+void remote_quit_idle_of(struct destination *destination)
+{
 	quit_idle(idle_remote(destination->idle.next));
 }
 
@@ -423,21 +489,17 @@ static bool is_under(const void *limiter, const struct remote *remote)
 	return destination_is_under(remote->destination, limiter);
 }
 
-static bool is_of_stream(const void *stream, const struct remote *remote)
+static bool is_at(const void *address, const struct remote *remote)
 {
-	const struct config_stream *s = stream;
-	for (size_t i = 0; remote->egress != NULL && i < s->egress_count; i++)
-		if (strcmp(remote->egress->name, s->egress[i]) == 0)
-			return true;
-	return false;
+	return remote->egress_limiter == address;
 }
 
 static void quit_one(
 	struct dispatcher *d, bool (*is_it)(const void *about, const struct remote *remote), const void *about)
 {
-	for (struct list *l = d->remotes.next; l != &d->remotes; l = l->next) {
-		struct remote *remote = LIST_ENTRY(l, struct remote, link);
-		if (list_is_empty(&remote->idle_link) || !is_it(about, remote))
+	for (struct list *l = d->idle_remotes.next; l != &d->idle_remotes; l = l->next) {
+		struct remote *remote = LIST_ENTRY(l, struct remote, all_idle_link);
+		if (!is_it(about, remote))
 			continue;
 		quit_idle(remote);
 		return;
@@ -455,9 +517,9 @@ void remote_quit_idle_under(struct dispatcher *dispatcher, const struct limiter 
 		quit_one(dispatcher, is_under, limiter);
 }
 
-void remote_quit_idle_of_stream(struct dispatcher *dispatcher, const struct config_stream *stream)
+void remote_quit_idle_at(struct dispatcher *dispatcher, const struct limiter *address)
 {
-	quit_one(dispatcher, is_of_stream, stream);
+	quit_one(dispatcher, is_at, address);
 }
 
 void remote_quit_idle(struct dispatcher *dispatcher)

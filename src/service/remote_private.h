@@ -27,6 +27,7 @@ struct remote_login {
 struct remote {
 	struct list link; /* in dispatcher->remotes */
 	struct list idle_link; /* in destination->idle */
+	struct list all_idle_link; /* in dispatcher->idle_remotes */
 	struct dispatcher *dispatcher;
 	struct destination *destination;
 	struct config *config; /* as it was when the connection was opened */

@@ -289,15 +289,27 @@ struct limiter_limits streams_limits(const struct config_stream *stream)
 	return limits_from(stream->connections, stream->rate_count, stream->rates);
 }
 
+static struct limiter *limiter_named(
+	struct limiter_table *limiters, const char *kind, const char *name, const struct limiter_limits *limits)
+{
+	struct buf text = { 0 };
+	enum err err = buf_append_format(&text, "%s/%s", kind, name);
+	ASSERT(err == ERR_OK);
+	struct limiter *limiter = limiter_get(limiters, buf_view(&text), limits);
+	buf_clear(&text);
+	return limiter;
+}
+
+struct limiter *streams_limiter(struct limiter_table *limiters, const struct config_stream *stream)
+{
+	struct limiter_limits limits = streams_limits(stream);
+	return limiter_named(limiters, "stream", stream->name, &limits);
+}
+
 static struct limiter *egress_limiter(struct limiter_table *limiters, const struct config_egress *egress)
 {
-	struct buf name = { 0 };
-	enum err err = buf_append_format(&name, "egress/%s", egress->name);
-	ASSERT(err == ERR_OK);
 	struct limiter_limits limits = streams_egress_limits(egress);
-	struct limiter *limiter = limiter_get(limiters, buf_view(&name), &limits);
-	buf_clear(&name);
-	return limiter;
+	return limiter_named(limiters, "egress", egress->name, &limits);
 }
 
 static enum streams_answer defer_without_address(
@@ -338,6 +350,32 @@ static enum streams_answer defer(
 	return STREAMS_DEFER;
 }
 
+void streams_look_at_egress(const struct streams *streams, const struct config_stream *stream,
+	struct limiter_table *limiters, int64_t now_ms, int64_t wall_ms, struct egress_room *rooms)
+{
+	int64_t day_ends_ms = now_ms + egress_day_start_ms(egress_day(wall_ms) + 1) - wall_ms;
+	for (size_t i = 0; i < stream->egress_count; i++) {
+		const struct config_egress *e = stream->egress_found[i];
+		struct egress_room *room = &rooms[i];
+		*room = (struct egress_room){ .connect_ms = INT64_MAX, .send_ms = INT64_MAX };
+		if (e->weight == 0)
+			continue;
+		room->limiter = egress_limiter(limiters, e);
+		if (!streams_may_send(streams, e, wall_ms)) {
+			room->connect_ms = room->send_ms = day_ends_ms;
+			continue;
+		}
+		int64_t connect_ms = now_ms;
+		bool may_connect = limiter_may_connect(room->limiter, now_ms, &connect_ms);
+		room->send_ms = now_ms;
+		/* When the next message may go, a connection may have closed by itself, or can be closed for this one. */
+		if (!limiter_may_send(room->limiter, now_ms, &room->send_ms))
+			room->connect_ms = room->send_ms;
+		else
+			room->connect_ms = may_connect ? now_ms : connect_ms;
+	}
+}
+
 enum streams_answer streams_pick_egress(struct streams *streams, const struct config_stream *stream,
 	struct limiter_table *limiters, int64_t now_ms, int64_t wall_ms, struct streams_pick *ret)
 {
@@ -345,25 +383,18 @@ enum streams_answer streams_pick_egress(struct streams *streams, const struct co
 	if (stream == NULL || stream->egress_count == 0)
 		return STREAMS_USE;
 	uint32_t *weights = mem_alloc_array(stream->egress_count, sizeof *weights);
-	struct limiter **found = mem_alloc_array(stream->egress_count, sizeof(struct limiter *));
+	struct egress_room *rooms = mem_alloc_array(stream->egress_count, sizeof *rooms);
 	bool is_below_ceiling = false, any_weight = false;
+	streams_look_at_egress(streams, stream, limiters, now_ms, wall_ms, rooms);
 	for (size_t i = 0; i < stream->egress_count; i++) {
 		const struct config_egress *e = stream->egress_found[i];
 		any_weight |= e->weight > 0;
 		if (e->weight == 0 || !streams_may_send(streams, e, wall_ms))
 			continue;
 		is_below_ceiling = true;
-		found[i] = egress_limiter(limiters, e);
-		int64_t connect_ms = now_ms, send_ms = now_ms;
-		bool may = limiter_may_connect(found[i], now_ms, &connect_ms);
-		may &= limiter_may_send(found[i], now_ms, &send_ms);
-		weights[i] = may ? e->weight : 0;
-		int64_t again_ms = connect_ms > send_ms ? connect_ms : send_ms;
-		if (!may && (again_ms < ret->again_ms || ret->reason[0] == '\0')) {
-			ret->again_ms = again_ms;
-			snprintf(ret->reason, sizeof ret->reason, "451 4.7.0 Egress address %.60s: %.150s", e->name,
-				found[i]->reason[0] != '\0' ? found[i]->reason : "its limits are reached");
-		}
+		weights[i] = rooms[i].connect_ms <= now_ms ? e->weight : 0;
+		if (rooms[i].connect_ms < ret->again_ms)
+			ret->again_ms = rooms[i].connect_ms;
 	}
 	uint64_t random;
 	random_bytes(&random, sizeof random);
@@ -371,7 +402,7 @@ enum streams_answer streams_pick_egress(struct streams *streams, const struct co
 	enum streams_answer answer = STREAMS_USE;
 	if (chosen < stream->egress_count) {
 		ret->egress = stream->egress_found[chosen];
-		ret->limiter = found[chosen];
+		ret->limiter = rooms[chosen].limiter;
 	} else if (is_below_ceiling) {
 		answer = STREAMS_WAIT;
 	} else {
@@ -379,6 +410,6 @@ enum streams_answer streams_pick_egress(struct streams *streams, const struct co
 				    : defer_without_address(stream, wall_ms, ret);
 	}
 	mem_free(weights);
-	mem_free(found);
+	mem_free(rooms);
 	return answer;
 }

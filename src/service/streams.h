@@ -5,7 +5,7 @@
 #ifndef SERVICE_STREAMS_H
 #define SERVICE_STREAMS_H
 
-#include "queue/limiter.h"
+#include "queue/egress_waits.h"
 #include "queue/retry.h"
 #include "service/server_private.h"
 
@@ -36,12 +36,16 @@ struct streams_pick {
 		*limiter; /* STREAMS_USE: "egress/<name>", which the new connection is counted at; NULL if egress is */
 	int64_t again_ms; /* STREAMS_WAIT: monotonic; INT64_MAX: only a connection that is closed helps */
 	int64_t again_wall_ms; /* STREAMS_DEFER */
-	char reason[240]; /* STREAMS_WAIT and STREAMS_DEFER: "451 4.7.0 …" */
+	char reason[240]; /* STREAMS_DEFER: "451 4.7.0 …" */
 };
 /* The address for a new connection of this stream (NULL: of none), by weight among those that may open one and send now. `limiters` holds those of
  * the addresses, made when they are missing. */
 enum streams_answer streams_pick_egress(struct streams *streams, const struct config_stream *stream,
 	struct limiter_table *limiters, int64_t now_ms, int64_t wall_ms, struct streams_pick *ret);
+/* When each of the stream's addresses has room again, in the order of the stream's list; rooms[egress_count]. One of weight 0 has no limiter, one that
+ * is at its ceiling has no room before the next day. */
+void streams_look_at_egress(const struct streams *streams, const struct config_stream *stream,
+	struct limiter_table *limiters, int64_t now_ms, int64_t wall_ms, struct egress_room *rooms);
 /* Before each message on a connection that is open: false when the address's ceiling of today is reached. NULL egress: true. */
 bool streams_may_send(const struct streams *streams, const struct config_egress *egress, int64_t wall_ms);
 /* A message begins to go out from this address; NULL is fine. Its day, for streams_unsent(): nobody saw it, so it does not count. */
@@ -51,6 +55,8 @@ void streams_unsent(struct streams *streams, const struct config_egress *egress,
 /* When mail of this stream (empty: of none) is tried again, and for how long; `is_bounce`: with null reverse-path. */
 struct retry_schedule streams_schedule(const struct config *config, struct view stream, bool is_bounce);
 
+/* "stream/<name>", made when it is missing. */
+struct limiter *streams_limiter(struct limiter_table *limiters, const struct config_stream *stream);
 /* What the configuration allows, for limiter_get(). */
 struct limiter_limits streams_egress_limits(const struct config_egress *egress);
 struct limiter_limits streams_limits(const struct config_stream *stream);

@@ -124,15 +124,25 @@ static void limits(void **state)
 		streams_sent(streams, egress("ip2"), NOW);
 	assert_int_equal(pick_at("both", 0, NOW), STREAMS_WAIT);
 	assert_true(pick.again_ms == INT64_MAX);
-	assert_string_equal(pick.reason, "451 4.7.0 Egress address ip1: its limits are reached");
-	limiter_disconnected(limiter);
+	struct egress_room rooms[3];
+	streams_look_at_egress(streams, config_stream_named(config, VIEW("both")), limiters, 5, NOW, rooms);
+	assert_ptr_equal(rooms[0].limiter, limiter);
+	assert_true(rooms[0].connect_ms == INT64_MAX && rooms[0].send_ms == 5);
+	assert_non_null(rooms[1].limiter);
+	assert_true(rooms[1].connect_ms == 5 + TOMORROW - NOW && rooms[1].send_ms == rooms[1].connect_ms);
+	assert_null(rooms[2].limiter);
+	/* Without a message to send there is no use for a connection: one may be closed then. */
 	limiter_sent(limiter, 0);
 	assert_int_equal(pick_at("both", 0, NOW), STREAMS_WAIT);
 	assert_true(pick.again_ms == 3600000);
+	limiter_disconnected(limiter);
+	assert_int_equal(pick_at("both", 0, NOW), STREAMS_WAIT);
+	assert_true(pick.again_ms == 3600000);
+	streams_look_at_egress(streams, config_stream_named(config, VIEW("both")), limiters, 0, NOW, rooms);
+	assert_true(rooms[0].connect_ms == 3600000 && rooms[0].send_ms == 3600000);
 	limiter_suspend(limiter, 7200000, VIEW("421 go away"));
 	assert_int_equal(pick_at("both", 0, NOW), STREAMS_WAIT);
 	assert_true(pick.again_ms == 7200000);
-	assert_string_equal(pick.reason, "451 4.7.0 Egress address ip1: 421 go away");
 	assert_int_equal(pick_at("both", 7200000, NOW), STREAMS_USE);
 	assert_ptr_equal(pick.egress, egress("ip1"));
 }

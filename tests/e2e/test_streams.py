@@ -3,6 +3,7 @@ import datetime
 import json
 import smtplib
 import ssl
+import threading
 import uuid
 
 import pytest
@@ -214,7 +215,7 @@ def test_trouble_of_one_stream_is_not_anothers(make_postrider, lab, make_sourced
     def kept(count):
         # Those that were tried before it was known come back once more.
         replies = [r.get("last_reply") or "" for m in server.queue_list("--stream", "bulk") for r in m["recipients"]]
-        return sum("partner is suspended" in reply for reply in replies) == count
+        return sum("suspended by a shaping rule: site partner, stream bulk" in reply for reply in replies) == count
 
     base.wait_for(lambda: kept(5), lambda: f"five that wait: {server.queue_list()}", step=0.3)
     server.wait_log(r"site-suspended .*site=partner .*stream=bulk")
@@ -256,6 +257,92 @@ def test_egress_limits_are_shared_by_streams(make_postrider, make_sourced_peer, 
     for _ in range(5):
         wait_message(peer, send(server, f"a@{domain}"))
     assert not [m for m in peer.messages if subject(m) == second]
+
+
+def count_open(peer):
+    """Notes in peer.most how many connections it had at one time. One that said QUIT ends in a moment."""
+    lock, peer.most = threading.Lock(), 0
+
+    def ehlo(session, argument):
+        with lock:
+            others = [s for s in peer.sessions if s is not session and not s.ended.wait(0 if peer.most > 1 else 5)]
+            peer.most = max(peer.most, 1 + len(others))
+
+    peer.script["EHLO"] = ehlo
+
+
+def send_all(server, recipients, sender="joe@here.example"):
+    """A message to each, over one session."""
+    with Wire(server.ip, server.mx_port) as wire:
+        wire.hello()
+        for recipient in recipients:
+            wire.expect(250, f"MAIL FROM:<{sender}>")
+            wire.expect(250, f"RCPT TO:<{recipient}>")
+            wire.expect(354, "DATA")
+            wire.send(f"Subject: {recipient}\r\n\r\nx\r\n.\r\n")
+            wire.expect(250)
+
+
+def test_many_destinations_for_one_connection(make_postrider, make_sourced_peer, dns, addresses):
+    """A connection that has nothing more to do is not kept, however long it might be, while others wait for one from the same address."""
+    label = "e" + uuid.uuid4().hex[:6]
+    peer = make_sourced_peer()
+    count_open(peer)
+    dns.add(*[f"d{n}.{label} A {peer.ip}" for n in range(60)])
+    server = make_postrider(domain="here.example", config={
+        **TRUSTED, "delivery": {"idle": "5m"}, "limits": {"messages_per_session": 1000}, **egress(1, addresses, connections=1),
+        "stream all": {"egress": ["ip1"]}})
+    send_all(server, [f"x@d{n}.{label}.example" for n in range(60) for _ in range(2)])
+    base.wait_for(lambda: len(peer.messages) == 120, lambda: f"120 messages; has {len(peer.messages)}")
+    assert {m.source for m in peer.messages} == {addresses[1]} and peer.most == 1
+
+
+def test_many_destinations_of_a_stream_for_one_connection(make_postrider, make_sourced_peer, dns):
+    """The same where it is the stream that has one."""
+    label = "f" + uuid.uuid4().hex[:6]
+    peer = make_sourced_peer()
+    count_open(peer)
+    dns.add(*[f"d{n}.{label} A {peer.ip}" for n in range(40)])
+    server = make_postrider(domain="here.example", config={
+        **TRUSTED, "delivery": {"idle": "5m"}, "limits": {"messages_per_session": 1000}, "stream all": {"connections": 1}})
+    send_all(server, [f"x@d{n}.{label}.example" for n in range(40) for _ in range(2)])
+    base.wait_for(lambda: len(peer.messages) == 80, lambda: f"80 messages; has {len(peer.messages)}")
+    assert peer.most == 1
+
+
+def test_a_connection_is_kept_until_the_rate_lets_the_next_message_go(make_postrider, make_sourced_peer, make_domain, addresses):
+    peer = make_sourced_peer()
+    domain = make_domain("kept", peer)
+    server = make_postrider(domain="here.example", config={
+        **TRUSTED, "delivery": {"idle": "1m", "concurrency_per_destination": 1}, "limits": {"messages_per_session": 1000},
+        **egress(1, addresses, rate=["200/m"]), "stream all": {"egress": ["ip1"]}})
+    send_all(server, [f"x{n}@{domain}" for n in range(30)])
+    base.wait_for(lambda: len(peer.messages) == 30, lambda: f"30 messages; has {len(peer.messages)}")
+    assert len(peer.sessions) == 1
+
+
+def test_a_stalled_stream_with_a_thousand_destinations(make_postrider, make_sourced_peer, dns, addresses):
+    """All places of one stream's address are taken by servers that say nothing; the other stream's mail to the same servers' neighbours flows, and that
+    of the first goes on when there is a place again."""
+    label = "g" + uuid.uuid4().hex[:6]
+    go = threading.Event()
+    stalled = make_sourced_peer(script={"BODY": lambda session, message: go.wait(base.PATIENCE_S) and None})
+    live = make_sourced_peer()
+    dns.add(*[f"s{n}.{label} A {stalled.ip}" for n in range(4)], *[f"d{n}.{label} A {live.ip}" for n in range(1000)])
+    server = make_postrider(domain="here.example", config={
+        **TRUSTED, "limits": {"messages_per_session": 10000}, **egress(1, addresses, connections=4), **egress(2, addresses, connections=2),
+        "stream bulk": {"senders": ["bulk@here.example"], "egress": ["ip1"]},
+        "stream team": {"senders": ["team@here.example"], "egress": ["ip2"]}})
+    send_all(server, [f"x@s{n}.{label}.example" for n in range(4)], sender="bulk@here.example")
+    base.wait_for(lambda: sum(s.message is None and bool(s.commands) for s in stalled.sessions) >= 4, "four that stall")
+    send_all(server, [f"x@d{n}.{label}.example" for n in range(1000)], sender="bulk@here.example")
+    for n in range(0, 1000, 100):
+        send_all(server, [f"y@d{n + m}.{label}.example" for m in range(10)], sender="team@here.example")
+        base.wait_for(lambda: len(live.messages) >= n // 10 + 10, lambda: f"{n // 10 + 10} of the team's; has {len(live.messages)}")
+    assert {m.source for m in live.messages} == {addresses[2]}
+    go.set()
+    base.wait_for(lambda: len(live.messages) == 1100, lambda: f"all of it; has {len(live.messages)}")
+    assert len(stalled.messages) == 4 and {m.source for m in stalled.messages} == {addresses[1]}
 
 
 @pytest.fixture
