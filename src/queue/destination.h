@@ -157,6 +157,8 @@ struct destination *destination_next_runnable(struct destination_table *table, e
 /* Whether there is one that only waits for leave to open a connection; or one that has none yet. */
 bool destination_wants_connection(const struct destination_table *table);
 bool destination_wants_first_connection(const struct destination_table *table);
+/* Whether there is one that a share of the connections (limiter.is_share) keeps from having one. */
+bool destination_waits_for_share(const struct destination_table *table);
 /* Unblocks those whose time has come, and lets a few of those go that a limiter held and may let go now. True: there were any; ask again when they
  * have had their turn. */
 bool destination_wake(struct destination_table *table, int64_t now_ms);

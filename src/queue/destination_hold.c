@@ -253,6 +253,16 @@ bool destination_wake_held(struct destination_table *table, int64_t now_ms)
 	return any;
 }
 
+bool destination_waits_for_share(const struct destination_table *table)
+{
+	for (struct list *l = table->held_gates.next; l != &table->held_gates; l = l->next) {
+		const struct destination_gate *gate = LIST_ENTRY(l, struct destination_gate, link);
+		if (gate->limiter->is_share && !list_is_empty(&gate->queues[DESTINATION_HELD_TO_CONNECT].held))
+			return true;
+	}
+	return false;
+}
+
 int64_t destination_next_wake_ms(const struct destination_table *table)
 {
 	return table->next_unblock_ms < table->next_gate_ms ? table->next_unblock_ms : table->next_gate_ms;

@@ -116,6 +116,9 @@ static void idle_is_as_good_as_closed(void **state)
 	destination_add(table, other, &delivery, 0);
 	assert_false(destination_may_open(table, other, 0));
 	assert_int_equal(wake(0), INT64_MAX);
+	assert_false(destination_waits_for_share(table));
+	site->is_share = true;
+	assert_true(destination_waits_for_share(table));
 	destination_idle_add(table, d, &connection);
 	assert_true(destination_wake(table, 0));
 	assert_ptr_equal(next(), other);
@@ -124,6 +127,8 @@ static void idle_is_as_good_as_closed(void **state)
 	assert_false(destination_wake(table, 0));
 	destination_idle_remove(table, d, &connection);
 	destination_closed(table, d);
+	assert_true(destination_wake(table, 0));
+	assert_false(destination_waits_for_share(table));
 	(void)destination_take(table, other);
 }
 

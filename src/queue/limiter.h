@@ -34,6 +34,7 @@ struct limiter {
 		double tokens;
 		int64_t at_ms;
 	} buckets[LIMITER_RATES_MAX]; /* private */
+	bool is_share; /* the owner's: its connections are a share of what is there for all, and none of its own; see destination_waits_for_share() */
 	int64_t suspended_until_ms; /* 0: not */
 	char reason[240]; /* why it is suspended or slow */
 	uint32_t slow_percent; /* 0: at full speed */

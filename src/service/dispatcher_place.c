@@ -39,7 +39,8 @@ static struct limiter_limits limits_of_site(const struct shaping_site *site)
 	return limits;
 }
 
-/* The site as a whole, where rules limit it; the site for this stream, which trouble slows down without the others; the stream as a whole. */
+/* The site as a whole, where rules limit it; the site for this stream, which trouble slows down without the others; the stream as a whole, of which
+ * mail without one is one more. */
 static void set_limiters(const struct delivery *delivery, struct destination *destination)
 {
 	struct dispatcher *d = delivery->dispatcher;
@@ -58,8 +59,8 @@ static void set_limiters(const struct delivery *delivery, struct destination *de
 			limits.connections = stream->connections_per_destination;
 		limiters[count++] = limiter_named(d, "site/", route->site, "@", delivery->way.stream, &limits);
 	}
-	if (stream != NULL)
-		limiters[count++] = streams_limiter(d->limiters, stream);
+	if (d->config->stream_count > 0)
+		limiters[count++] = streams_limiter(d->limiters, d->config, stream);
 	destination_set_limiters(d->destinations, destination, count, limiters);
 }
 

@@ -48,7 +48,7 @@ static void wait_for_address(struct dispatcher *d, struct destination *destinati
 		if (rooms[i].limiter != NULL && rooms[i].send_ms <= now_ms && rooms[i].connect_ms > now_ms)
 			remote_quit_idle_at(d, rooms[i].limiter);
 	struct egress_wish wish = {
-		.stream = streams_limiter(d->limiters, stream),
+		.stream = streams_limiter(d->limiters, d->config, stream),
 		.room_count = stream->egress_count,
 		.rooms = rooms,
 		.connects = connects,
@@ -64,7 +64,8 @@ static bool pick_egress(struct dispatcher *d, struct destination *destination, s
 	const struct config_stream *stream = stream_of(d, destination);
 	bool has_own = stream != NULL && stream->egress_count > 0;
 	enum streams_answer answer = STREAMS_WAIT;
-	if (!has_own || !egress_waits_is_behind(d->egress_waits, destination, streams_limiter(d->limiters, stream)))
+	if (!has_own ||
+		!egress_waits_is_behind(d->egress_waits, destination, streams_limiter(d->limiters, d->config, stream)))
 		answer = streams_pick_egress(
 			d->server->streams, stream, d->limiters, loop_now_ms(d->loop), clock_wall_ms(), ret);
 	if (answer == STREAMS_USE)
@@ -118,11 +119,12 @@ static void start_one(struct dispatcher *d, struct destination *destination, enu
 		remote_quit_idle_of(destination);
 }
 
-/* Every place is taken: who has let us wait for long makes room for those that have none. */
+/* Every place is taken, or all of one stream's: who has let us wait for long makes room for those that have none. */
 static void watch_patience(struct dispatcher *d)
 {
-	bool is_short = leave_to_open(d) == DESTINATION_MAY_NOT_OPEN &&
-		destination_wants_first_connection(d->destinations);
+	bool is_short = (leave_to_open(d) == DESTINATION_MAY_NOT_OPEN &&
+				destination_wants_first_connection(d->destinations)) ||
+		(d->connections >= streams_share(d->config) && destination_waits_for_share(d->destinations));
 	if (is_short && d->patience_timer.due_ms == INT64_MAX)
 		loop_timer_set(&d->patience_timer, loop_now_ms(d->loop) + PATIENCE_LOOK_MS);
 }

@@ -300,10 +300,25 @@ static struct limiter *limiter_named(
 	return limiter;
 }
 
-struct limiter *streams_limiter(struct limiter_table *limiters, const struct config_stream *stream)
+uint32_t streams_share(const struct config *config)
 {
-	struct limiter_limits limits = streams_limits(stream);
-	return limiter_named(limiters, "stream", stream->name, &limits);
+	uint32_t all = config->delivery.connections;
+	return all > 1 ? all - (all / 8 > 0 ? all / 8 : 1) : all;
+}
+
+struct limiter *streams_limiter(
+	struct limiter_table *limiters, const struct config *config, const struct config_stream *stream)
+{
+	struct limiter_limits limits = { 0 };
+	uint32_t share = streams_share(config);
+	if (stream != NULL)
+		limits = streams_limits(stream);
+	bool is_share = limits.connections == 0 || limits.connections > share;
+	if (is_share)
+		limits.connections = share;
+	struct limiter *limiter = limiter_named(limiters, "stream", stream != NULL ? stream->name : "", &limits);
+	limiter->is_share = is_share;
+	return limiter;
 }
 
 static struct limiter *egress_limiter(struct limiter_table *limiters, const struct config_egress *egress)

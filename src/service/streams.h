@@ -55,10 +55,14 @@ void streams_unsent(struct streams *streams, const struct config_egress *egress,
 /* When mail of this stream (empty: of none) is tried again, and for how long; `is_bounce`: with null reverse-path. */
 struct retry_schedule streams_schedule(const struct config *config, struct view stream, bool is_bounce);
 
-/* "stream/<name>", made when it is missing. */
-struct limiter *streams_limiter(struct limiter_table *limiters, const struct config_stream *stream);
+/* "stream/<name>", made when it is missing. Where there are streams, mail of none (NULL) has one, too: no one of them may take all connections, so that
+ * those who wait for its servers leave some to the others. */
+struct limiter *streams_limiter(
+	struct limiter_table *limiters, const struct config *config, const struct config_stream *stream);
 /* What the configuration allows, for limiter_get(). */
 struct limiter_limits streams_egress_limits(const struct config_egress *egress);
 struct limiter_limits streams_limits(const struct config_stream *stream);
+/* So many connections of all are one stream's at most. */
+uint32_t streams_share(const struct config *config);
 
 #endif

@@ -345,6 +345,26 @@ def test_a_stalled_stream_with_a_thousand_destinations(make_postrider, make_sour
     assert len(stalled.messages) == 4 and {m.source for m in stalled.messages} == {addresses[1]}
 
 
+@pytest.mark.parametrize("troubled", ["bulk", "none"])
+def test_one_stream_does_not_take_all_connections(make_postrider, make_sourced_peer, make_domain, dns, troubled):
+    """More servers that say nothing than there are connections: some are left for the others, and nobody has to lose his first."""
+    label = "h" + uuid.uuid4().hex[:6]
+    silent, live = make_sourced_peer(script={"GREETING": scripted_peer.STALL}), make_sourced_peer()
+    domain = make_domain("others", live)
+    dns.add(*[f"s{n}.{label} A {silent.ip}" for n in range(40)])
+    server = make_postrider(domain="here.example", config={
+        **TRUSTED, "delivery": {"connections": 16}, "limits": {"messages_per_session": 1000},
+        "stream bulk": {"senders": ["bulk@here.example"]}, "stream team": {"senders": ["team@here.example"]}})
+    send_all(server, [f"x@s{n}.{label}.example" for n in range(40)], sender=f"{troubled}@here.example")
+    base.wait_for(lambda: len(silent.sessions) >= 14, lambda: f"14 that stall; has {len(silent.sessions)}")
+    for n in range(5):
+        send_all(server, [f"x{n}@{domain}"], sender="team@here.example")
+        base.wait_for(lambda: len(live.messages) > n, lambda: f"{n + 1} of the team's; has {len(live.messages)}")
+    assert "let us wait for too long" not in server.log_text()
+    # Those behind the silent ones have their turn, too.
+    base.wait_for(lambda: len(silent.sessions) >= 20, lambda: f"20 that stall; has {len(silent.sessions)}")
+
+
 @pytest.fixture
 def one_a_day(make_postrider, make_sourced_peer, make_domain, addresses):
     """A server that may send one message today, as three counts say; (server, bad peer, good peer, send to the bad one, to the good one)."""
