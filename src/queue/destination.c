@@ -151,8 +151,8 @@ struct destination *destination_get(struct destination_table *table, struct view
 
 bool destination_release(struct destination_table *table, struct destination *destination)
 {
-	if (destination->waiting_count > 0 || destination->connections > 0 || destination->blocked_until_ms != 0 ||
-		destination->left.any || destination->left.reading)
+	if (destination->waiting_count > 0 || destination->awaited > 0 || destination->connections > 0 ||
+		destination->blocked_until_ms != 0 || destination->left.any || destination->left.reading)
 		return false;
 	struct destination **at = slot(table, destination->key);
 	ASSERT(*at == destination);
@@ -379,7 +379,7 @@ struct destination *destination_next_left(struct destination_table *table, size_
 		struct list *first = list_take_first(&table->left);
 		list_append(&table->left, first);
 		struct destination *d = LIST_ENTRY(first, struct destination, left_link);
-		if (d->blocked_until_ms == 0 && d->waiting_count <= waiting_max)
+		if (d->blocked_until_ms == 0 && d->waiting_count + d->awaited <= waiting_max)
 			return d;
 	}
 	return NULL;

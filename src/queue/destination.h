@@ -29,6 +29,7 @@ struct destination {
 		[DESTINATION_PRIORITIES]; /* private: deliveries, the least urgent first; the members are the owner's */
 	uint32_t waiting_priorities; /* private: one bit for each list that has any */
 	size_t waiting_count;
+	size_t awaited; /* the owner's: how many wait elsewhere on its account; it is not forgotten meanwhile */
 	uint32_t connections; /* open or opening */
 	uint32_t connections_max;
 	/* How many it may have by now: begins small and grows with success up to connections_max. Trouble closes it; then it stays as it is for a
@@ -141,7 +142,7 @@ bool destination_is_under(const struct destination *destination, const struct li
 /* Something of it is left on disk, from there on (or nothing any more: `any` false). */
 void destination_set_left(
 	struct destination_table *table, struct destination *destination, const struct destination_left *left);
-/* The next of those that have something left on disk, in turn, which are not blocked and have so few waiting; NULL: none among the next few. */
+/* The next of those that have something left on disk, in turn, which are not blocked and have so few waiting (or awaited); NULL: none among the next few. */
 struct destination *destination_next_left(struct destination_table *table, size_t waiting_max);
 /* All of what is left is going to be read by somebody. */
 void destination_forget_left(struct destination_table *table);

@@ -144,8 +144,11 @@ void dispatcher_forget_waiting(struct dispatcher *dispatcher)
 {
 	struct list *link;
 	destination_each(dispatcher->destinations, forget, dispatcher);
-	while ((link = domain_routes_take_waiting(dispatcher->routes)) != NULL)
-		delivery_drop(LIST_ENTRY(link, struct delivery, link));
+	while ((link = domain_routes_take_waiting(dispatcher->routes)) != NULL) {
+		struct delivery *delivery = LIST_ENTRY(link, struct delivery, link);
+		delivery_stop_awaiting(delivery);
+		delivery_drop(delivery);
+	}
 }
 
 void dispatcher_read_queue_again(struct dispatcher *dispatcher)

@@ -164,8 +164,40 @@ static void place_by_route(struct delivery *delivery, struct domain_route *route
 
 void dispatcher_route_found(void *dispatcher, struct list *waiter, struct domain_route *route)
 {
-	(void)dispatcher;
-	place_by_route(LIST_ENTRY(waiter, struct delivery, link), route);
+	struct delivery *delivery = LIST_ENTRY(waiter, struct delivery, link);
+	delivery_stop_awaiting(delivery);
+	place_by_route(delivery, route);
+	/* More of those that wait on disk may be read. */
+	dispatcher_pump_soon(dispatcher);
+}
+
+/*
+ * Domains whose DNS is silent have no destination yet that could be full. What waits for look-ups is counted at one that nothing is ever sent to
+ * (two: domains that could not be looked up last time are not in the way of those that are new), and has as much of the memory as any other:
+ * what is over stays on disk. So mail to hosts that are known goes on.
+ */
+static void await_route(struct delivery *delivery)
+{
+	struct dispatcher *d = delivery->dispatcher;
+	bool again = domain_routes_has_failed(d->routes, delivery->way.domain);
+	struct destination *lookups = destination_get(
+		d->destinations, again ? VIEW("look-ups/again") : VIEW("look-ups"), 1);
+	delivery->destination = lookups;
+	if (lookups->awaited > dispatcher_room(d)) {
+		list_remove(&delivery->link);
+		delivery_leave(delivery);
+	} else {
+		lookups->awaited++;
+	}
+}
+
+void delivery_stop_awaiting(struct delivery *delivery)
+{
+	struct destination *lookups = delivery->destination;
+	delivery->destination = NULL;
+	ASSERT(lookups->awaited > 0);
+	lookups->awaited--;
+	(void)destination_release(delivery->dispatcher->destinations, lookups);
 }
 
 void dispatcher_place(struct delivery *delivery)
@@ -181,8 +213,10 @@ void dispatcher_place(struct delivery *delivery)
 		return;
 	}
 	struct domain_route *route = domain_routes_find(d->routes, delivery->way.domain, &delivery->link);
-	if (route == NULL)
+	if (route == NULL) {
+		await_route(delivery);
 		return;
+	}
 	delivery->untried = route->hosts.result == MX_TEMPORARY; /* its look-up failed before this came */
 	place_by_route(delivery, route);
 }

@@ -57,7 +57,8 @@ struct delivery {
 	struct list link; /* where it waits: at its destination, or for its domain's route */
 	struct dispatcher *dispatcher;
 	struct message *message;
-	struct destination *destination;
+	struct destination *
+		destination; /* while it waits for its route: what it is counted at, as one of those that wait for look-ups */
 	struct domain_route *route; /* referenced, from when it is known; NULL for mailboxes and smart hosts */
 	struct delivery_way way;
 	size_t count, room;
@@ -196,6 +197,8 @@ void dispatcher_place(struct delivery *delivery);
 void delivery_defer_until(struct delivery *delivery, struct view reason, int64_t until_ms);
 /* The route that it waited for is known. */
 void dispatcher_route_found(void *dispatcher, struct list *waiter, struct domain_route *route);
+/* It waits for its route no more. */
+void delivery_stop_awaiting(struct delivery *delivery);
 
 /* delivery.c */
 struct delivery *delivery_new(struct dispatcher *dispatcher, struct message *message, const struct delivery_way *way);

@@ -24,7 +24,7 @@ static void look_at(void *owner, struct destination *destination)
 {
 	struct dispatcher_status *status = owner;
 	struct dispatcher_status_line line = {
-		.waiting = destination->waiting_count,
+		.waiting = destination->waiting_count + destination->awaited,
 		.connections = destination->connections,
 		.connections_max = destination->window,
 	};

@@ -64,7 +64,7 @@ struct domain_routes *domain_routes_new(const struct domain_routes_options *opti
 	return t;
 }
 
-static struct domain_entry **slot(struct domain_routes *t, struct view domain)
+static struct domain_entry **slot(const struct domain_routes *t, struct view domain)
 {
 	struct domain_entry **at = &t->buckets[view_hash_nocase(domain) % BUCKETS];
 	while (*at != NULL && !view_eq_nocase((*at)->domain, domain))
@@ -383,6 +383,12 @@ struct domain_route *domain_routes_find(struct domain_routes *routes, struct vie
 		go_on(t);
 	}
 	return NULL;
+}
+
+bool domain_routes_has_failed(const struct domain_routes *routes, struct view domain)
+{
+	const struct domain_entry *e = *slot(routes, view_sub(domain, 0, NAME_MAX_BYTES));
+	return e != NULL && e->failures > 0;
 }
 
 /* Those whose turn has not come, and that nobody waits for any more, are never looked at again: there may be thousands. */

@@ -38,6 +38,8 @@ void domain_routes_configure(struct domain_routes *routes, struct config *config
 /* The route if it is known, borrowed until the next call (ref it to keep it). With MX_TEMPORARY: a look-up failed a while ago, and the next is not made
  * before expires_ms. NULL: it is not known yet, and `waiter` waits for found(); to stop waiting, list_remove() it. `domain`: A-labels or an address literal, in any case. */
 struct domain_route *domain_routes_find(struct domain_routes *routes, struct view domain, struct list *waiter);
+/* Whether its last look-up failed: then the next has a turn of its own. */
+bool domain_routes_has_failed(const struct domain_routes *routes, struct view domain);
 /* Anybody who waits, taken off his list; NULL: nobody does. */
 struct list *domain_routes_take_waiting(struct domain_routes *routes);
 /* Failed look-ups are forgotten: the next question is asked at once. */

@@ -117,3 +117,21 @@ def test_mail_to_silent_domains(make_postrider, make_peer, make_domain, silent_d
         assert client.deliver(f"joe@{server.domain}", [f"bob@d{i}.silent.example" for i in range(1000)], b"Subject: x\r\n\r\nx\r\n").startswith("250")
         assert client.deliver(f"joe@{server.domain}", f"bob@{domain}", b"Subject: heard\r\n\r\nx\r\n").startswith("250")
     base.wait_for(lambda: peer.messages, "the message to the domain with a DNS server")
+
+
+def test_silent_domains_leave_memory_to_others(make_postrider, make_peer, make_domain, silent_dns):
+    """Far more mail than memory holds waits for their look-ups, all in different domains; mail to hosts that are known goes on, from clients and disk."""
+    peer = make_peer()
+    domain = make_domain("heard", peer)
+    server = make_postrider(dns=None, accounts={}, config={
+        "listen mx": {"relay_from": ["127.0.0.0/8"]}, "dns": {"servers": [silent_dns.server]}, "queue": {"active_recipients": 50}})
+    with Client(peer.ip, server.ip, server.mx_port) as client:
+        assert client.deliver(f"joe@{server.domain}", f"bob@{domain}", b"Subject: first\r\n\r\nx\r\n").startswith("250")
+        base.wait_for(lambda: len(peer.messages) == 1, "the first message")
+        for part in range(4):
+            flood = [f"bob@d{part}-{i}.silent.example" for i in range(999)]
+            assert client.deliver(f"joe@{server.domain}", [*flood, f"bob@{domain}"], b"Subject: flood\r\n\r\nx\r\n").startswith("250")
+        base.wait_for(lambda: len(peer.messages) == 5, "what the floods' messages have for it")
+        assert client.deliver(f"joe@{server.domain}", f"bob@{domain}", b"Subject: last\r\n\r\nx\r\n").startswith("250")
+        base.wait_for(lambda: len(peer.messages) == 6, "the last message")
+    assert len(server.queue_list()) == 4  # the floods wait
