@@ -169,7 +169,8 @@ static int speak_smtp(const struct sendmail_options *options)
 static int run_queue(const struct sendmail_options *options)
 {
 	json_t *result = NULL;
-	int code = admin_client_once(options->config_path, "queue.retry", json_pack("{s:b}", "all", 1), &result);
+	json_t *all = json_pack("{s:b,s:b}", "all", 1, "unreleased", 1);
+	int code = admin_client_once(options->config_path, "queue.retry", all, &result);
 	json_decref(result);
 	return code < 0 ? EX_OK : code;
 }

@@ -136,7 +136,10 @@ static enum err act(struct admin_call *call, const struct queue_change *change, 
 
 static enum err queue_retry(struct admin_call *call)
 {
-	return act(call, &(struct queue_change){ .action = QUEUE_RETRY, .now_ms = call->context->now_ms }, NULL);
+	/* The end of a suspension, or of a pause of the whole queue, is not the release that its sender asked for (RFC 4865). */
+	bool stands = admin_flag(call, "unreleased") || admin_text(call, "suspended_by").len > 0;
+	enum queue_action action = stands ? QUEUE_TRY : QUEUE_RETRY;
+	return act(call, &(struct queue_change){ .action = action, .now_ms = call->context->now_ms }, NULL);
 }
 
 static enum err queue_hold(struct admin_call *call)
@@ -250,7 +253,7 @@ static enum err queue_rebind(struct admin_call *call)
 
 const struct admin_command admin_queue_act_commands[] = {
 	{ "queue.find", ADMIN_SCANS, queue_find, { ADMIN_FILTER_ARGUMENTS, { "after", ADMIN_TEXT, false } } },
-	{ "queue.retry", true, queue_retry, { SELECTION } },
+	{ "queue.retry", true, queue_retry, { SELECTION, { "unreleased", ADMIN_BOOL, false } } },
 	{ "queue.hold", true, queue_hold, { SELECTION } },
 	{ "queue.release", true, queue_release, { SELECTION } },
 	{ "queue.remove", true, queue_remove, { SELECTION } },

@@ -169,6 +169,7 @@ enum err queue_store_find(struct db *db, const struct queue_filter *filter, uint
 
 enum queue_action {
 	QUEUE_RETRY, /* due now, and released (QUEUE_FUTURE) */
+	QUEUE_TRY, /* due now; QUEUE_FUTURE stands */
 	QUEUE_HOLD,
 	QUEUE_RELEASE, /* due now; QUEUE_FUTURE stands */
 	QUEUE_REMOVE,

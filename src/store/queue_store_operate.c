@@ -81,6 +81,7 @@ static const char *const act_sql[] = {
 	/* 128 is QUEUE_FUTURE. */
 	[QUEUE_RETRY] = "UPDATE recipient SET due_at_ms = $3, flags = flags & ~128 WHERE message_id = $1 AND idx = $2 "
 			"AND state = 0",
+	[QUEUE_TRY] = "UPDATE recipient SET due_at_ms = $3 WHERE message_id = $1 AND idx = $2 AND state = 0",
 	[QUEUE_HOLD] = "UPDATE recipient SET state = 1 WHERE message_id = $1 AND idx = $2 AND state = 0",
 	[QUEUE_RELEASE] =
 		"UPDATE recipient SET state = 0, due_at_ms = $3 WHERE message_id = $1 AND idx = $2 AND state = 1",

@@ -199,8 +199,14 @@ static void acts(void **state)
 		act(QUEUE_RETRY, (struct queue_filter){ .recipient_domain = VIEW("x.org") }), 1); /* not the held one */
 	must(load(1, &got));
 	assert_true(got.recipients[0].due_at_ms == 7777 && got.recipients[1].due_at_ms == 0);
-	/* It is released by that, and keeps what else is known of it. */
-	must(db_exec(contract.db, "UPDATE recipient SET flags = 129, hold_until_ms = 9999 WHERE message_id = 1"));
+	/* What only waited for something else waits for its release still. */
+	must(db_exec(contract.db,
+		"UPDATE recipient SET flags = 129, hold_until_ms = 9999, due_at_ms = 5 WHERE message_id = 1"));
+	assert_int_equal(act(QUEUE_TRY, (struct queue_filter){ .recipient_domain = VIEW("x.org") }), 1);
+	must(load(1, &got));
+	assert_true(got.recipients[0].due_at_ms == 7777 && got.recipients[1].due_at_ms == 5);
+	assert_true(got.recipients[0].flags == (QUEUE_REQUIRETLS | QUEUE_FUTURE));
+	/* It is released by a retry, and keeps what else is known of it. */
 	(void)act(QUEUE_RETRY, (struct queue_filter){ .recipient_domain = VIEW("x.org") });
 	must(load(1, &got));
 	assert_true(got.recipients[0].flags == QUEUE_REQUIRETLS && got.recipients[0].hold_until_ms == 9999);
