@@ -148,7 +148,9 @@ static bool source_parse(struct view text, enum suspension_source *ret)
 	return false;
 }
 
-#define COLUMNS "source, kind, name, stream, until_ms, reason"
+/* The last is how many rows there are at most, since an arena's memory does not grow: in the same statement, or one that is written meanwhile would take
+ * another's place. */
+#define COLUMNS "source, kind, name, stream, until_ms, reason, (SELECT COUNT(*) FROM suspension)"
 
 static enum err read_row(struct db_statement *s, struct arena *arena, struct suspension *ret)
 {
@@ -196,34 +198,24 @@ static int compare_for_sort(const void *a, const void *b)
 	return compare(a, b);
 }
 
-/* How many there are at most: counted first, since an arena's memory does not grow. */
-static enum err count_rows(struct db *db, size_t *ret)
-{
-	struct db_statement *s = db_prepare(db, "SELECT COUNT(*) FROM suspension");
-	if (s == NULL)
-		return ERR_IO;
-	bool row;
-	enum err err = db_step(s, &row);
-	if (err != ERR_OK || !row)
-		return err;
-	*ret = (size_t)db_column_int(s, 0);
-	db_reset(s);
-	return ERR_OK;
-}
-
 /* The rows of a statement that is bound; it is reset. */
-static enum err read_rows(struct db *db, struct db_statement *s, struct arena *arena,
-	struct suspension **ret_suspensions, size_t *ret_count)
+static enum err read_rows(
+	struct db_statement *s, struct arena *arena, struct suspension **ret_suspensions, size_t *ret_count)
 {
 	size_t room = 0, count = 0;
 	struct suspension *found = NULL;
-	enum err err = count_rows(db, &room);
-	if (err == ERR_OK && room > 0 && (found = arena_alloc(arena, room * sizeof *found)) == NULL)
-		err = err_set(ERR_LIMIT, "the suspensions do not fit into the memory given for them");
 	bool row = false;
-	while (err == ERR_OK && (err = db_step(s, &row)) == ERR_OK && row && count < room) {
-		err = read_row(s, arena, &found[count]);
-		count += err == ERR_OK;
+	enum err err;
+	while ((err = db_step(s, &row)) == ERR_OK && row) {
+		if (found == NULL) {
+			room = (size_t)db_column_int(s, 6);
+			found = arena_alloc(arena, room * sizeof *found);
+		}
+		ASSERT(found == NULL || count < room);
+		err = found == NULL ? err_set(ERR_LIMIT, "the suspensions do not fit into the memory given for them")
+				    : read_row(s, arena, &found[count++]);
+		if (err != ERR_OK)
+			break;
 	}
 	db_reset(s);
 	if (err != ERR_OK)
@@ -243,7 +235,7 @@ enum err suspension_store_list(
 	if (s == NULL)
 		return ERR_IO;
 	db_bind_int(s, 1, now_ms);
-	return read_rows(db, s, arena, ret_suspensions, ret_count);
+	return read_rows(s, arena, ret_suspensions, ret_count);
 }
 
 #define NAMES_IT                                                                                                       \
@@ -266,7 +258,7 @@ static enum err list_named(struct db *db, const struct suspension *lower, int64_
 		return ERR_IO;
 	bind_name(s, lower);
 	db_bind_int(s, 4, now_ms);
-	return read_rows(db, s, arena, ret_suspensions, ret_count);
+	return read_rows(s, arena, ret_suspensions, ret_count);
 }
 
 static enum err remove_named(struct db *db, const struct suspension *lower)

@@ -165,7 +165,7 @@ def test_who_is_not_told_the_time_tells_of_delays(here, make_peer, make_domain):
 
 def test_returned_when_the_time_is_over(here, make_peer, make_domain):
     peer = make_peer(extensions=("PIPELINING", "DELIVERBY"), script={"RCPT": lambda session, argument: "451 4.7.1 not yet"})
-    about = send(here, f"a@{make_domain('late', peer)}", ["BY=10;R"])
+    about = send(here, f"a@{make_domain('late', peer)}", ["BY=20;R"])
     [bounce] = here.wait_mail("joe")
     text = " ".join(bounce.as_string().split())
     assert "5.4.7" in text and "451 4.7.1 not yet" in text and about in text, text
