@@ -330,6 +330,43 @@ static const char *answer_unless_silent(void *owner, const char *name, uint16_t 
 	return strstr(name, "silent") != NULL ? testing_dns_silence : "hello";
 }
 
+static const char *answer_slowly(void *owner, const char *name, uint16_t type)
+{
+	(void)owner;
+	(void)type;
+	if (strstr(name, "slow") != NULL)
+		nanosleep(&(struct timespec){ .tv_sec = 1 }, NULL);
+	return "hello";
+}
+
+/* A server far away, or one that must ask others first: what it said fast before does not matter. */
+static void slow_answers_are_waited_for(void **state)
+{
+	(void)state;
+	struct testing_dns dns = { .answer = answer_slowly };
+	testing_dns_start(&dns);
+	struct loop *loop = loop_new("test");
+	unsigned left;
+	struct question question = {
+		.loop = loop, .resolver = new_resolver(loop, dns.server, NULL, 20000), .left = &left
+	};
+	static const char *const names[] = { "slow.example", "a.example", "slow.b.example", "c.example", "d.example",
+		"slow.e.example" };
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		left = 1;
+		question.answers = 0;
+		ask(&question, names[i], DNS_TYPE_TXT);
+		loop_run(loop);
+		assert_int_equal(question.answers, 1);
+		assert_int_equal(question.answer.err, ERR_OK);
+		assert_int_equal(question.answer.rcode, DNS_RCODE_NOERROR);
+		buf_clear(&question.wire);
+	}
+	resolver_free(question.resolver);
+	loop_free(loop);
+	testing_dns_stop(&dns);
+}
+
 static struct places_key client(const char *ip, uint64_t session)
 {
 	struct net_address address;
@@ -558,6 +595,7 @@ int main(void)
 		cmocka_unit_test(silent_servers_time_out),
 		cmocka_unit_test(questions_wait_for_their_turn),
 		cmocka_unit_test(waiting_questions_time_out),
+		cmocka_unit_test(slow_answers_are_waited_for),
 		cmocka_unit_test(silence_stalls_nobody_else),
 		cmocka_unit_test(shares),
 		cmocka_unit_test(validation_by_default),

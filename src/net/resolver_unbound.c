@@ -19,8 +19,15 @@ static const struct {
 	/* RFC 9715: larger answers come over TCP instead of as fragments. */
 	{ "edns-buffer-size:", "1232" },
 	/* A server that does not answer about some names, whose own servers are silent, is not to be taken for dead: with a memory for that, everybody
-	 * got SERVFAIL at once, for a minute, when somebody had asked about such names for a while. One that was restarted is noticed at once, too. */
-	{ "infra-host-ttl:", "0" },
+	 * got SERVFAIL at once, for a minute, when somebody had asked about such names for a while. One that was restarted is noticed at once, too.
+	 * With 0, what was learnt in a second held until its end: an answer that came in 1 ms left 50 ms to all that took longer, and time-outs
+	 * were doubled from question to question. -1, which the manual does not mention, ends it before it begins. */
+	{ "infra-host-ttl:", "-1" },
+	/* Milliseconds until it is asked again. Without memory, nothing adapts: each question has what a far or busy server needs. */
+	{ "unknown-server-time-limit:", "1500" },
+	{ "infra-cache-min-rtt:", "1500" },
+	/* Of two packets each: twelve seconds for one server, and then another still has time (timeout_ms is 20 seconds). */
+	{ "outbound-msg-retry:", "4" },
 };
 /* For questions that come of questions: keys, delegations. */
 #define SOCKETS_BESIDE 64u

@@ -9,7 +9,7 @@ from lab import base
 from lab.scripted_dns import ScriptedDns
 from lab.signed_mail import Client, Key, txt
 
-SESSIONS = {"their own": 40, "another": 240}
+SESSIONS = {"their own": 60, "another": 400}
 PASS = {("spf", "pass"), ("dkim", "pass"), ("dmarc", "pass")}
 
 
@@ -68,8 +68,7 @@ def send_honest(server, dns, source, key):
 def make_receiver(make_postrider):
     def make(forwarder):
         return make_postrider(dns=None, accounts={"joe": "joe"}, config={
-            # On a busy machine the answers of the lab itself take their time.
-            "dns": {"servers": [forwarder.server], "timeout": "40s"}, "authentication": {"enabled": True}})
+            "dns": {"servers": [forwarder.server]}, "authentication": {"enabled": True}})
 
     return make
 
@@ -99,11 +98,13 @@ def test_long_silence(make_receiver, lab, dns, silent_dns):
     source = f"127.{lab.octet}.241.1"
     try:
         assert PASS <= send_honest(server, dns, source, key)
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
+        begin = time.monotonic()
+        # What is remembered of a server changes with each second: the more questions, the surer one of them meets a bad one.
+        while time.monotonic() < begin + 40:
             attack.session()
-            time.sleep(0.5)
-        assert PASS <= send_honest(server, dns, source, key)
+            time.sleep(0.4)
+            if time.monotonic() > begin + 12:
+                assert PASS <= send_honest(server, dns, source, key)
     finally:
         attack.close()
 
