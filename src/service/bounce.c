@@ -225,18 +225,19 @@ static void was_signed(struct worker_job *work);
  * their turn at those. */
 static void start_signing(struct dispatcher *d)
 {
-	struct list *link;
-	while (d->reports_in_work < REPORTS_AT_WORKERS && (link = list_take_first(&d->unsigned_reports)) != NULL) {
-		struct unsigned_report *u = LIST_ENTRY(link, struct unsigned_report, link);
+	while (d->reports_in_work < REPORTS_AT_WORKERS && !list_is_empty(&d->unsigned_reports)) {
+		struct unsigned_report *u = LIST_ENTRY(d->unsigned_reports.next, struct unsigned_report, link);
 		u->work.work = sign;
 		u->work.done = was_signed;
-		if (worker_pool_run(d->server->workers, d->loop, &u->work) == ERR_OK) {
-			d->reports_in_work++;
-			continue;
+		if (worker_pool_run(d->server->workers, d->loop, &u->work) != ERR_OK) {
+			/* They have too much to do already. The next one tries again when one in work is back, or
+			 * after one that is signed here: with other events of the loop between them. */
+			if (d->reports_in_work == 0)
+				loop_timer_set(&d->sign_timer, loop_now_ms(d->loop));
+			return;
 		}
-		/* They have too much to do already: one that waited for them would wait for long. */
-		sign(&u->work);
-		hand_over(u);
+		list_remove(&u->link);
+		d->reports_in_work++;
 	}
 }
 
@@ -245,6 +246,18 @@ static void was_signed(struct worker_job *work)
 	struct unsigned_report *u = (struct unsigned_report *)(void *)work;
 	struct dispatcher *d = u->dispatcher;
 	d->reports_in_work--;
+	hand_over(u);
+	start_signing(d);
+}
+
+void bounce_sign_one(void *owner)
+{
+	struct dispatcher *d = owner;
+	struct list *link = list_take_first(&d->unsigned_reports);
+	if (link == NULL)
+		return;
+	struct unsigned_report *u = LIST_ENTRY(link, struct unsigned_report, link);
+	sign(&u->work);
 	hand_over(u);
 	start_signing(d);
 }

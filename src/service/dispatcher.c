@@ -289,6 +289,7 @@ struct dispatcher *dispatcher_new(struct server *server)
 	dispatcher_pump_init(d);
 	loop_timer_init(&d->retry_timer, d->loop, dispatcher_settle_retry, d);
 	loop_timer_init(&d->stop_timer, d->loop, stop_now, d);
+	loop_timer_init(&d->sign_timer, d->loop, bounce_sign_one, d);
 	struct config *config = server_config(server);
 	enum err err = apply_config(d, config);
 	config_unref(config);
@@ -386,6 +387,7 @@ void dispatcher_free(struct dispatcher *dispatcher)
 		dispatcher_pump_stop(d);
 		loop_timer_clear(&d->retry_timer);
 		loop_timer_clear(&d->stop_timer);
+		loop_timer_clear(&d->sign_timer);
 		sts_free(d->sts);
 		tls_results_free(d->tls_results);
 		https_free(d->https);

@@ -114,6 +114,7 @@ struct dispatcher {
 	struct list unsettled;
 	struct list unsigned_reports; /* delivery reports that wait for a worker (bounce.c) */
 	uint32_t reports_in_work;
+	struct loop_timer sign_timer; /* the workers take no reports: the first is signed here */
 
 	struct loop_task pump_task;
 	bool pump_posted;
@@ -231,6 +232,8 @@ void dispatcher_settle_drop(struct dispatcher *dispatcher);
 /* bounce.c: the DSN that this delivery's outcomes call for, signed and ready to be put into the queue; NULL: none. made() is called once, from here or later from
  * the loop; the delivery stays until then. The message's content must be loaded (at least the start of it), and is not looked at behind this call. */
 void bounce_make(struct delivery *delivery, void (*made)(void *owner, struct message *report), void *owner);
+/* sign_timer: the workers take no more. */
+void bounce_sign_one(void *dispatcher);
 /* Whether bounce_make() will make one. */
 bool bounce_is_due(const struct delivery *delivery);
 

@@ -4,9 +4,11 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "queue/id.h"
+#include "service/signing.h"
 #include "service/testing_peer.h"
 #include "service/testing_server.h"
 #include "store/directory_store.h"
+#include "store/dkim_store.h"
 #include "store/spool.h"
 
 #include <setjmp.h>
@@ -453,6 +455,53 @@ static void many_refusals(void **state)
 	assert_int_equal(atomic_load(&peer.messages), 0);
 }
 
+static enum err put_key(struct db *db, const void *arg)
+{
+	struct signing *const *signing = arg;
+	struct signature_private *key = NULL;
+	struct buf pem = { 0 };
+	enum err err = signature_generate(SIGNATURE_ED25519, 0, &key);
+	if (err == ERR_OK)
+		err = signature_private_write_pem(key, &pem);
+	if (err == ERR_OK)
+		err = dkim_store_put(db,
+			&(struct dkim_row){ .domain = VIEW("here.example"),
+				.selector = VIEW("s"),
+				.algorithm = VIEW("ed25519"),
+				.private_key = buf_view(&pem),
+				.state = DKIM_STATE_ACTIVE,
+				.created_ms = 1 });
+	if (err == ERR_OK)
+		err = signing_load(*signing, db);
+	signature_private_free(key);
+	buf_clear(&pem);
+	return err;
+}
+
+/* The workers take nothing: then the reports are signed all the same, and all of them. */
+static void reports_without_workers(void **state)
+{
+	(void)state;
+	enum { COUNT = 40 };
+	testing_submit_many(&t,
+		&(struct testing_mail){ .from = "joe@here.example", .to = "j\xc3\xb6rg@far.example", .smtputf8 = true },
+		COUNT);
+	struct signing *signing = t.server.signing = signing_new();
+	testing_write(&t, put_key, &signing);
+	worker_pool_free(t.server.workers);
+	t.server.workers = worker_pool_new(1, 0);
+	testing_server_start_dispatcher(&t);
+	testing_wait_count(&t, "SELECT COUNT(*) FROM recipient WHERE address LIKE '%@far.example'", 0);
+	testing_server_reopen(&t);
+	signing_free(signing);
+	testing_server_start_dispatcher(&t);
+	testing_wait_queue_empty(&t);
+	struct buf got = { 0 };
+	assert_int_equal(testing_mailbox(&t, "joe", &got), COUNT);
+	assert_non_null(strstr(buf_cstr(&got), "DKIM-Signature: v=1; a=ed25519-sha256;"));
+	buf_clear(&got);
+}
+
 static enum err hold_all(struct db *db, const void *arg)
 {
 	(void)arg;
@@ -569,6 +618,7 @@ int main(void)
 		CASE(peer_closes_early),
 		CASE(peer_takes_few_per_connection),
 		CASE(many_refusals),
+		CASE(reports_without_workers),
 		CASE(held_and_released),
 		CASE(wait_expired),
 		CASE(returned_when_time_is_up),

@@ -305,13 +305,19 @@ def test_what_verifiers_keep_counts_as_memory(make_postrider, sender):
 
     assert whole().startswith("250")
     open_ones = []
-    for _ in range(5):
-        client = sender.client(server)
-        client.envelope(f"bob@{sender.domain}", f"joe@{server.domain}")
-        client.expect(354, "DATA")
-        client.send(text)
-        open_ones.append(client)
-    base.wait_for(lambda: whole().startswith("452 4.3.1"), "memory to be short")
+
+    def is_short():
+        # What waits for a slow disk is body_memory, too: one that came then may have been refused, and keeps nothing.
+        if whole().startswith("452 4.3.1"):
+            return True
+        if len(open_ones) < 10:
+            open_ones.append(sender.client(server))
+            open_ones[-1].envelope(f"bob@{sender.domain}", f"joe@{server.domain}")
+            open_ones[-1].expect(354, "DATA")
+            open_ones[-1].send(text)
+        return False
+
+    base.wait_for(is_short, "memory to be short")
     for client in open_ones:
         client.close()
     base.wait_for(lambda: whole().startswith("250"), "memory to be there again")
